@@ -1,0 +1,1 @@
+"""Commands: arguments, exit codes, signals, progress. No logic."""

@@ -1,0 +1,1 @@
+"""Contracts to one-scan queries, engines, sources, snapshots, profiles."""
