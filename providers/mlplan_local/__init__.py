@@ -1,0 +1,1 @@
+"""Units, jobs and traffic on this machine: processes, files and Envoy. The embedded default provider."""
