@@ -1,0 +1,185 @@
+"""The one protocol through which the engine knows kinds, and what it hands them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from mlplan.engine.events import Event
+from mlplan.engine.types import Change, Desired, Observation, Outcome, Step
+from mlplan.lang.diagnostic import Diagnostic
+from mlplan.ledger.evidence import Evidence
+from mlplan.ledger.names import physical_name, token
+from mlplan.ledger.records import Operation, Record, State
+from mlplan.spi.capabilities import Provider
+from mlplan.spi.schema import BlockSchema
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a plan is made. answers_from: which instances' breaches may be answered."""
+
+    destroy: bool = False
+    refresh: bool = True
+    refresh_only: bool = False
+    unattended: bool = False
+    targets: tuple[str, ...] = ()
+    excludes: tuple[str, ...] = ()
+    replace: tuple[str, ...] = ()
+    wait: bool = True
+    parallelism: int = 10
+
+
+@dataclass(frozen=True)
+class View:
+    """What a kind may read while it observes and diffs. Observing and planning change nothing.
+
+    desired, observations and changes grow as planning goes on; a kind finds there what it depends on, already done.
+    services: what the kinds share among themselves; the engine does not look inside. blob: reads a stored document.
+    """
+
+    root: Path
+    state: State
+    options: Options
+    now: float
+    provider: Callable[[str | None], Provider]
+    services: Any
+    blob: Callable[[str], bytes | None]
+    desired: Mapping[str, Desired] = field(default_factory=dict)
+    observations: Mapping[str, Observation] = field(default_factory=dict)
+    changes: Mapping[str, Change] = field(default_factory=dict)
+
+    def record(self, address: str) -> Record | None:
+        """Return what the state keeps of an address."""
+        return self.state.records.get(address)
+
+    def operation(self, address: str) -> Operation | None:
+        """Return the unfinished operation of an address."""
+        return self.state.operations.get(address)
+
+    def step(self, desired: Desired | Record, action: str, summary: str, inputs: Mapping[str, Any]) -> Step:
+        """Return a step whose token depends on lineage, address, action and inputs: the same work has the same token."""
+        from mlplan.ledger.evidence import digest_of
+
+        work = token(self.state.lineage, f"{desired.address}#{action}#{digest_of(inputs)}", 1)
+        return Step(
+            f"{desired.address}#{action}", desired.address, desired.kind, action, summary, work, inputs
+        )
+
+
+class Context(Protocol):
+    """What a kind may do while it executes a step. Every effect goes through here, so that the journal knows first."""
+
+    root: Path
+    run: str
+    options: Options
+    services: Any
+    cancelled: threading.Event
+
+    @property
+    def state(self) -> State:
+        """The state as of now, other steps of this run included."""
+        ...
+
+    def now(self) -> float:
+        """Return seconds since the epoch."""
+        ...
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep; return True when the run was cancelled meanwhile."""
+        ...
+
+    def record(self, address: str) -> Record | None:
+        """Return what the state keeps of an address now."""
+        ...
+
+    def desired(self, address: str) -> Desired:
+        """Return what the files want, with everything known now that earlier steps have found out."""
+        ...
+
+    def find_desired(self, address: str) -> Desired | None:
+        """Return what the files want, or None when they do not mention it."""
+        ...
+
+    def provider(self, name: str | None) -> Provider:
+        """Return a configured provider."""
+        ...
+
+    def accepted(self, step: Step, handle: Mapping[str, Any]) -> None:
+        """Journal durably what finds a running thing again, before waiting for it."""
+        ...
+
+    def keep(self, record: Record, evidence: Iterable[Evidence] = (), summary: str = "") -> None:
+        """Journal durably a new record in the middle of a step: a promise made before it is acted upon."""
+        ...
+
+    def tell(self, event: Event) -> None:
+        """Tell whoever watches the run."""
+        ...
+
+    def put_blob(self, key: str, data: bytes) -> None:
+        """Store a document under a content key."""
+        ...
+
+    def get_blob(self, key: str) -> bytes | None:
+        """Return a stored document."""
+        ...
+
+
+class Kind(Protocol):
+    """A noun. Reads through `View`, acts through `Context`; keeps nothing itself."""
+
+    name: str
+    schema: BlockSchema
+
+    def check(self, desired: Desired) -> Sequence[Diagnostic]:
+        """Return what is wrong with the arguments beyond their types; looks at nothing else."""
+        ...
+
+    def children(self, desired: Desired, view: View) -> Sequence[Desired]:
+        """Return the computed instances that this one brings with it."""
+        ...
+
+    def requires(self, desired: Desired, view: View) -> Sequence[str]:
+        """Return addresses to be done before, beyond those it refers to."""
+        ...
+
+    def observe(self, desired: Desired | None, record: Record | None, view: View) -> Observation:
+        """Return what the world says; read-only."""
+        ...
+
+    def diff(self, desired: Desired | None, record: Record | None, seen: Observation, view: View) -> Change:
+        """Return what has to change, reasons first, with the steps in order. desired None: remove what the record names."""
+        ...
+
+    def execute(self, step: Step, resumed: Operation | None, context: Context) -> Outcome:
+        """Do a step. resumed: the journal's record of the same step that an earlier run began and did not finish."""
+        ...
+
+    def abandon(self, operation: Operation, context: Context) -> None:
+        """Clean up after a step that began and is no longer wanted."""
+        ...
+
+
+def new_record(
+    desired: Desired, record: Record | None, lineage: str, attributes: Mapping[str, Any], **changes: Any
+) -> Record:
+    """Return the record of `desired` with `attributes`, keeping identity and names of an earlier record."""
+    from dataclasses import replace
+
+    if record is not None:
+        return replace(record, attributes=attributes, dependencies=desired.dependencies, **changes)
+    name = token(lineage, desired.address, 1)
+    return Record(
+        address=desired.address,
+        kind=desired.kind,
+        attributes=attributes,
+        provider=desired.provider,
+        physical_name=physical_name(desired.address, name),
+        token=name,
+        dependencies=desired.dependencies,
+        **changes,
+    )
