@@ -20,11 +20,10 @@ from mlplan.spi.schema import BlockSchema
 
 @dataclass(frozen=True)
 class Options:
-    """How a plan is made. answers_from: which instances' breaches may be answered."""
+    """How a plan is made and carried out. wait: stay until rollouts end, instead of one look and exit."""
 
     destroy: bool = False
     refresh: bool = True
-    refresh_only: bool = False
     unattended: bool = False
     targets: tuple[str, ...] = ()
     excludes: tuple[str, ...] = ()
@@ -139,8 +138,8 @@ class Kind(Protocol):
         """Return what is wrong with the arguments beyond their types; looks at nothing else."""
         ...
 
-    def children(self, desired: Desired, view: View) -> Sequence[Desired]:
-        """Return the computed instances that this one brings with it."""
+    def children(self, desired: Desired) -> Sequence[Desired]:
+        """Return the computed instances that this one brings with it; their addresses begin with its own."""
         ...
 
     def requires(self, desired: Desired, view: View) -> Sequence[str]:

@@ -1,0 +1,32 @@
+"""Outputs of the root module before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from mlplan.config.program import Program
+from mlplan.engine.kind import Options
+from mlplan.engine.types import OutputChange
+from mlplan.lang.diagnostic import DiagnosticError, has_errors
+from mlplan.ledger.records import State
+
+SENSITIVE = "(sensitive)"
+
+
+def output_changes(
+    program: Program, state: State, options: Options, values: Callable[[str], Mapping[str, Any] | None]
+) -> tuple[OutputChange, ...]:
+    """Return every output's value before and after. Raises: DiagnosticError when one cannot be evaluated."""
+    after: Mapping[str, Any] = {}
+    if not options.destroy:
+        after, diagnostics = program.outputs(values)
+        if has_errors(diagnostics):
+            raise DiagnosticError(*diagnostics)
+    changes = []
+    for name in sorted({*state.outputs, *after}):
+        output = after.get(name)
+        secret = output is not None and output.sensitive
+        value = None if output is None else SENSITIVE if secret else output.value
+        changes.append(OutputChange(name, state.outputs.get(name), value, secret))
+    return tuple(changes)

@@ -1,0 +1,277 @@
+"""Make a plan: decode, observe, diff in dependency order, link steps. Reads only; what it would do is data.
+
+Two passes over the instances: the first decodes with what the state remembers, so that the world can be observed in parallel;
+the second goes in dependency order with what each change would make true, and decodes again only what depends on a change.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from mlplan.config.program import Instance, Program
+from mlplan.engine import graph
+from mlplan.engine.kind import Kind, Options, View
+from mlplan.engine.memory import Memory, computed, with_children
+from mlplan.engine.moves import moved_addresses, renamed
+from mlplan.engine.outputs import output_changes
+from mlplan.engine.types import Action, Change, Desired, Observation, Plan, Reason
+from mlplan.lang.diagnostic import Diagnostic, DiagnosticError
+from mlplan.ledger.evidence import digest_of
+from mlplan.ledger.records import Record, State
+from mlplan.spi.capabilities import Provider, ProviderError
+
+
+@dataclass(frozen=True)
+class World:
+    """Everything around a plan that is not the files and not the state."""
+
+    root: Path
+    kinds: Mapping[str, Kind]
+    provider: Callable[[str | None], Provider]
+    services: Any
+    blob: Callable[[str], bytes | None]
+    now: float
+    pins: str = ""
+    workspace: str = "default"
+
+
+@dataclass
+class _Planning:
+    """What grows while a plan is made."""
+
+    program: Program
+    state: State
+    world: World
+    options: Options
+    desired: dict[str, Desired] = field(default_factory=dict)
+    observations: dict[str, Observation] = field(default_factory=dict)
+    changes: dict[str, Change] = field(default_factory=dict)
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+    below: dict[str, list[str]] = field(default_factory=dict)
+    memory: Memory = field(init=False)
+    view: View = field(init=False)
+
+    def __post_init__(self) -> None:
+        w = self.world
+        self.memory = Memory(self.state.records, w.kinds)
+        self.view = View(
+            w.root, self.state, self.options, w.now, w.provider, w.services, w.blob,
+            self.desired, self.observations, self.changes,
+        )  # fmt: skip
+
+
+def make_plan(program: Program, state: State, world: World, options: Options) -> Plan:
+    """Return the plan that would bring world and state to what the files want."""
+    moves = moved_addresses(program, state)
+    planning = _Planning(program, renamed(state, moves) if moves else state, world, options)
+    instances = {} if options.destroy else {i.address: i for i in program.instances}
+    for instance in instances.values():
+        _decode(planning, instance, planning.memory.values)
+    if any(d.is_error for d in planning.diagnostics):
+        return _finish(planning, [], moves)
+    _observe_all(planning)
+    order = _order(planning)
+    for address in order:
+        _plan_one(planning, address, instances)
+    for record in planning.state.records.values():
+        if record.address not in planning.desired:
+            planning.changes[record.address] = _plan_removal(planning, record)
+    selected = _select(planning)
+    return _finish(planning, selected, moves)
+
+
+def _decode(planning: _Planning, instance: Instance, values: Callable[[str], Mapping[str, Any] | None]) -> None:
+    arguments, diagnostics = planning.program.decode(instance, values)
+    planning.diagnostics += [d for d in diagnostics if d not in planning.diagnostics]
+    kind = planning.world.kinds[instance.kind]
+    desired = Desired(
+        instance.address, instance.kind, instance.name, arguments, tuple(instance.dependencies), instance.provider,
+        span=instance.span, prevent_destroy=instance.lifecycle.prevent_destroy,
+        ignore_changes=tuple(instance.lifecycle.ignore_changes),
+    )  # fmt: skip
+    if any(d.is_error for d in diagnostics):
+        planning.desired[instance.address] = desired
+        return
+    problems = [d.at(instance.span, instance.address) for d in kind.check(desired)]
+    planning.diagnostics += [d for d in problems if d not in planning.diagnostics]
+    planning.desired[instance.address] = desired
+    if not any(d.is_error for d in problems):
+        for child in kind.children(desired):
+            planning.desired[child.address] = child
+
+
+def _observe_all(planning: _Planning) -> None:
+    addresses = list(dict.fromkeys([*planning.desired, *planning.state.records]))
+
+    def observe(address: str) -> Observation:
+        desired, record = planning.desired.get(address), planning.view.record(address)
+        kind = planning.world.kinds[desired.kind if desired else _kind_of(record)]
+        if record is not None and not planning.options.refresh:
+            return Observation(attributes=dict(record.attributes))
+        try:
+            return kind.observe(desired, record, planning.view)
+        except ProviderError as error:
+            return Observation(diagnostics=(from_provider(error, address),))
+        except DiagnosticError as error:
+            return Observation(diagnostics=tuple(d.at(address=address) for d in error.diagnostics))
+
+    with ThreadPoolExecutor(max_workers=planning.options.parallelism) as pool:
+        planning.observations.update(zip(addresses, pool.map(observe, addresses), strict=True))
+
+
+def _kind_of(record: Record | None) -> str:
+    assert record is not None
+    return record.kind
+
+
+def from_provider(error: ProviderError, address: str) -> Diagnostic:
+    """Return a provider's refusal as a diagnostic."""
+    return Diagnostic("provider-error", error.summary, error.detail, address=address)
+
+
+def _order(planning: _Planning) -> list[str]:
+    needs: dict[str, list[str]] = {}
+    for address, desired in planning.desired.items():
+        kind = planning.world.kinds[desired.kind]
+        needs[address] = [*desired.dependencies, *kind.requires(desired, planning.view)]
+        planning.desired[address] = replace(desired, dependencies=tuple(dict.fromkeys(needs[address])))
+    return graph.in_order(needs)
+
+
+def _plan_one(planning: _Planning, address: str, instances: Mapping[str, Instance]) -> None:
+    desired = planning.desired[address]
+    moved = any(planning.changes[d].action is not Action.KEEP for d in desired.dependencies if d in planning.changes)
+    if moved and address in instances:
+        _decode(planning, instances[address], lambda other: _planned(planning, other))
+        desired = planning.desired[address] = replace(planning.desired[address], dependencies=desired.dependencies)
+    seen = planning.observations[address]
+    kind = planning.world.kinds[desired.kind]
+    try:
+        change = kind.diff(desired, planning.view.record(address), seen, planning.view)
+    except (DiagnosticError, ProviderError) as error:
+        found = error.diagnostics if isinstance(error, DiagnosticError) else (from_provider(error, address),)
+        change = Change(address, desired.kind, Action.KEEP, diagnostics=tuple(d.at(desired.span, address) for d in found))
+    surprises = tuple(d.at(desired.span, address) for d in seen.diagnostics if d not in change.diagnostics)
+    if desired.parent is not None:
+        planning.below.setdefault(desired.parent, []).append(address)
+    planning.changes[address] = replace(
+        change, dependencies=desired.dependencies, diagnostics=(*surprises, *change.diagnostics)
+    )
+
+
+def _planned(planning: _Planning, address: str) -> dict[str, Any] | None:
+    change = planning.changes.get(address)
+    if change is None:
+        return planning.memory.values(address)
+    kinds = planning.world.kinds
+    below = [planning.changes[child] for child in planning.below.get(address, ())]
+    return with_children(
+        address,
+        computed(kinds, change.kind, change.planned),
+        [(child.address, computed(kinds, child.kind, child.planned)) for child in below],
+    )
+
+
+def _plan_removal(planning: _Planning, record: Record) -> Change:
+    kind = planning.world.kinds[record.kind]
+    if record.address in {removed.address for removed in planning.program.removed if not removed.destroy}:
+        step = planning.view.step(record, "forget", f"forget {record.address}, leave it running", {})
+        return Change(record.address, record.kind, Action.FORGET, steps=(step,), dependencies=record.dependencies)
+    change = kind.diff(None, record, planning.observations[record.address], planning.view)
+    reason = "destroy was asked for" if planning.options.destroy else "no longer in the files"
+    return replace(change, reasons=change.reasons or (Reason(reason),), dependencies=record.dependencies)
+
+
+def _select(planning: _Planning) -> list[Change]:
+    """Return the changes after --target, --exclude and the rules of unattended runs; what is left out keeps no steps."""
+    edges = {change.address: change.dependencies for change in planning.changes.values()}
+    wanted = set(edges)
+    options = planning.options
+    if options.targets:
+        roots = [a for a in edges if any(a == t or a.startswith((t + ".", t + "[")) for t in options.targets)]
+        unmatched = [t for t in options.targets if not any(a == t or a.startswith((t + ".", t + "[")) for a in edges)]
+        planning.diagnostics += [
+            Diagnostic("unknown-target", "Nothing has this address", f"--target {t} matches no instance and no record.")
+            for t in unmatched
+        ]
+        wanted = graph.closure(roots, edges)
+    if options.excludes:
+        roots = [a for a in edges if any(a == t or a.startswith((t + ".", t + "[")) for t in options.excludes)]
+        wanted -= graph.closure(roots, graph.reverse(edges))
+    chosen = []
+    for change in planning.changes.values():
+        if change.address not in wanted or (options.unattended and change.action is Action.REMOVE):
+            chosen.append(replace(change, action=Action.KEEP, steps=(), reasons=(), fields=()))
+        else:
+            chosen.append(change)
+    return chosen
+
+
+def _finish(planning: _Planning, changes: Sequence[Change], moves: Mapping[str, str]) -> Plan:
+    state, world = planning.state, planning.world
+    targets = {new: old for old, new in moves.items()}
+    changes = [
+        replace(c, moved_from=targets[c.address], action=Action.MOVE if c.action is Action.KEEP else c.action)
+        if c.address in targets
+        else c
+        for c in changes
+    ]
+    left = tuple(
+        f"{c.address} is no longer in the files; removals need an attended apply"
+        for c in planning.changes.values()
+        if planning.options.unattended and c.action is Action.REMOVE
+    )
+    guard_removals(planning, changes)
+    diagnostics = [*planning.diagnostics, *(d for c in changes for d in c.diagnostics)]
+    failed = any(d.is_error for d in diagnostics)
+    outputs = () if failed else output_changes(planning.program, state, planning.options, lambda a: _planned(planning, a))
+    return Plan(
+        id=uuid.uuid4().hex,
+        created=world.now,
+        lineage=state.lineage,
+        serial=state.serial,
+        head=state_digest(state),
+        config=planning.program.digest,
+        pins=world.pins,
+        workspace=world.workspace,
+        changes=tuple(changes),
+        steps=() if failed else graph.link_steps(changes),
+        outputs=outputs,
+        pending=tuple(state.operations.values()),
+        destroy=planning.options.destroy,
+        unattended=planning.options.unattended,
+        targets=planning.options.targets,
+        left=left,
+        diagnostics=tuple(dict.fromkeys(diagnostics)),
+    )
+
+
+def guard_removals(planning: _Planning, changes: Sequence[Change]) -> None:
+    """Refuse to remove what the files protect with prevent_destroy, and what the record says was protected."""
+    for change in changes:
+        record = planning.view.record(change.address)
+        if change.action is Action.REMOVE and record is not None and record.attributes.get("prevent_destroy"):
+            planning.diagnostics.append(
+                Diagnostic(
+                    "prevent-destroy",
+                    "This is protected against removal",
+                    f"{change.address} was declared with lifecycle.prevent_destroy. Take that out, apply, and remove it then.",
+                    address=change.address,
+                )
+            )
+
+
+def state_digest(state: State) -> str:
+    """Return what a saved plan compares: two states are the same for it when they have the same records and operations."""
+    return digest_of(
+        [
+            state.lineage,
+            sorted((r.address, r.generation, r.status, r.inputs, digest_of(dict(r.attributes))) for r in state.records.values()),
+            sorted(state.operations),
+        ]
+    )
