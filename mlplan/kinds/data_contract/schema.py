@@ -1,0 +1,96 @@
+"""The HCL schema of `data_contract`."""
+
+from __future__ import annotations
+
+from mlplan.spi.schema import (
+    ANY,
+    BOOL,
+    DURATION,
+    FRACTION,
+    INTEGER,
+    NUMBER,
+    STRING,
+    Argument,
+    BlockSchema,
+    NestedBlock,
+    list_of,
+    map_of,
+    object_of,
+    reference_to,
+)
+
+COLUMN = object_of(
+    type=Argument(STRING, 'Logical type: string, bool, int, float, "decimal(p,s)", timestamp, date.', required=True),
+    nullable=Argument(BOOL, "Whether a value may be missing.", default=False),
+    unique=Argument(BOOL, "Whether a value may stand in one row only.", default=False),
+    between=Argument(list_of(ANY), "Lowest and highest value allowed."),
+    one_of=Argument(list_of(ANY), "The only values allowed."),
+    matches=Argument(STRING, "Regular expression that text must match."),
+    length=Argument(list_of(INTEGER), "Shortest and longest text allowed, in characters."),
+    pii=Argument(BOOL, "Personal data: masked in every message, never logged.", default=False),
+    label=Argument(BOOL, "The value to be predicted.", default=False),
+)
+
+SEVERITY = Argument(STRING, "What a failure does.", default="block", choices=("block", "warn"))
+
+QUALITY = BlockSchema(
+    "A rule over the rows: a metric with bounds, a row rule, or a reference to another contract's column.",
+    {
+        "metric": Argument(STRING, 'An aggregate: "null_fraction(column)", "mean(column)", "quantile(column, 0.5)", …'),
+        "rule": Argument(STRING, "A row rule as a portable SQL expression."),
+        "references": Argument(reference_to("data_contract"), "A column of another contract that must hold every value."),
+        "column": Argument(STRING, "The column that refers."),
+        "at_least": Argument(NUMBER, "Lower bound, of the metric or of the fraction of rows that keep the rule."),
+        "at_most": Argument(NUMBER, "Upper bound."),
+        "where": Argument(STRING, "Only rows for which this SQL expression is true."),
+        "severity": SEVERITY,
+    },
+)
+
+DRIFT = BlockSchema(
+    "A rule about how far distributions may move.",
+    {
+        "compare_to": Argument(STRING, "The reference.", default="training"),
+        "columns": Argument(list_of(STRING), "Columns to compare; all features when left out."),
+        "distance": Argument(
+            STRING, "Distance; by type when left out.", choices=("psi", "jensen_shannon", "wasserstein", "ks", "chi2")
+        ),
+        "at_most": Argument(NUMBER, "Largest distance that is no drift.", default=0.2),
+        "false_alarm_rate": Argument(FRACTION, "How often identical distributions may be called drift.", default=0.01),
+        "min_rows": Argument(INTEGER, "Fewer rows than this say nothing.", default=500),
+    },
+)
+
+SCHEMA = BlockSchema(
+    "What a data set must look like, who owns it, and which snapshot of it is pinned.",
+    {
+        "description": Argument(STRING, "What a row is."),
+        "owner": Argument(STRING, "Who answers for this data."),
+        "source": Argument(STRING, "Path, glob or folder below the root.", required=True),
+        "format": Argument(STRING, "File format; by suffix when left out.", choices=("parquet", "csv", "json")),
+        "key": Argument(list_of(STRING), "Columns that identify a row; must be unique together."),
+        "time": Argument(STRING, "The column that says when a row happened."),
+        "fresh_within": Argument(DURATION, "The newest row must not be older than this."),
+        "min_rows": Argument(INTEGER, "Fewer rows are a failure."),
+        "columns": Argument(map_of(COLUMN), "Columns by name.", required=True),
+        "strict": Argument(BOOL, "Whether undeclared columns are a failure.", default=False),
+        "accept": Argument(
+            STRING,
+            "Whether an unattended run may advance the pin to new data.",
+            default="reviewed",
+            choices=("reviewed", "automatic"),
+        ),
+    },
+    {
+        "quality": NestedBlock(QUALITY, labels=1, description="Rules over the rows."),
+        "drift": NestedBlock(DRIFT, labels=1, description="Rules about distributions, used by monitors."),
+    },
+    {
+        "snapshot": "Digest of the exact bytes in use.",
+        "rows": "Rows of the snapshot.",
+        "newest": "Largest value of the time column.",
+        "verdict": "What the checks said.",
+        "profile": "Digest of the stored distribution profile.",
+        "column": "The columns, for references.",
+    },
+)
