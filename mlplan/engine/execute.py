@@ -24,6 +24,7 @@ from mlplan.ledger.session import Session
 from mlplan.spi.capabilities import Provider, ProviderError
 from mlplan.spi.store import StoreError
 
+FORGET = "forget"
 GOOD = (Result.DONE, Result.UNCHANGED)
 
 
@@ -111,9 +112,10 @@ class RunContext:
         """Journal what finds a running thing again."""
         self._session.accepted(step.address, handle)
 
-    def keep(self, record: Record, evidence: Iterable[Evidence] = (), summary: str = "") -> None:
+    def keep(self, record: Record, evidence: Iterable[Evidence] = ()) -> None:
         """Journal a record in the middle of a step."""
-        self._session.keep(record, list(evidence), summary)
+        self._session.evidence(evidence)
+        self._session.put_record(record)
 
     def tell(self, event: Event) -> None:
         """Pass an event on with its time."""
@@ -121,11 +123,11 @@ class RunContext:
 
     def put_blob(self, key: str, data: bytes) -> None:
         """Store a document."""
-        self._session.put_blob(key, data)
+        self._world.put_blob(key, data)
 
     def get_blob(self, key: str) -> bytes | None:
         """Return a stored document."""
-        return self._session.get_blob(key)
+        return self._world.blob(key)
 
 
 class Executor:
@@ -175,10 +177,10 @@ class Executor:
                 self._resumed[operation.step] = operation
                 continue
             self._kinds[operation.kind].abandon(operation, self._context)
-            self._session.abort(operation.address, "no longer wanted")
+            self._session.abort(operation.address, operation.step, "no longer wanted")
             self._context.tell(Event("note", operation.address, f"cleaned up the unfinished step {operation.step}"))
 
-    def _ready(self, waiting: Mapping[str, Step]) -> list[Step]:
+    def _ready(self, waiting: dict[str, Step]) -> list[Step]:
         if self._context.cancelled.is_set() or self._fatal is not None:
             return []
         ready, skipped = [], []
@@ -190,7 +192,7 @@ class Executor:
                 ready.append(step)
         for step in skipped:
             self._outcomes[step.id] = self._skip(step)
-            del waiting[step.id]  # type: ignore[attr-defined]  # the caller's own dict
+            del waiting[step.id]
         return ready
 
     def _skip(self, step: Step) -> Outcome:
@@ -216,14 +218,12 @@ class Executor:
         return outcome
 
     def _journaled(self, step: Step) -> Outcome:
+        if step.action == FORGET:
+            self._session.forget(step.address, step.summary)
+            return Outcome(Result.DONE, step.summary)
+        # The same step with the same token again is a redo: the journal knows the operation and what was accepted for it.
+        self._session.intent(Operation(step.address, step.id, step.action, step.kind, step.token, step.inputs))
         resumed = self._resumed.get(step.id)
-        if resumed is None:
-            self._session.intent(
-                Operation(
-                    step.address, step.id, step.action, step.kind, step.token, step.inputs,
-                    run=self._context.run, started=time.time(),
-                )  # fmt: skip
-            )
         try:
             outcome = self._kinds[step.kind].execute(step, resumed, self._context)
         except StoreError:
@@ -246,10 +246,9 @@ class Executor:
 
     def _record(self, step: Step, outcome: Outcome) -> None:
         if outcome.result is Result.FAILED:
-            self._session.failed(step.address, step.id, outcome.summary, outcome.record)
-        elif outcome.forget:
-            self._session.forget(step.address, step.id, outcome.summary)
-        else:
-            self._session.done(
-                step.address, step.id, outcome.record, list(outcome.evidence), str(outcome.result), outcome.summary
-            )
+            self._session.failed(step.address, step.id, outcome.summary, outcome.evidence)
+            return
+        self._session.done(
+            step.address, step.id, outcome.record, outcome.evidence, str(outcome.result), outcome.summary,
+            removed=outcome.removed,
+        )  # fmt: skip

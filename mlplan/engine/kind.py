@@ -111,7 +111,7 @@ class Context(Protocol):
         """Journal durably what finds a running thing again, before waiting for it."""
         ...
 
-    def keep(self, record: Record, evidence: Iterable[Evidence] = (), summary: str = "") -> None:
+    def keep(self, record: Record, evidence: Iterable[Evidence] = ()) -> None:
         """Journal durably a new record in the middle of a step: a promise made before it is acted upon."""
         ...
 

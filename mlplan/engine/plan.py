@@ -35,6 +35,7 @@ class World:
     provider: Callable[[str | None], Provider]
     services: Any
     blob: Callable[[str], bytes | None]
+    put_blob: Callable[[str, bytes], None]
     now: float
     pins: str = ""
     workspace: str = "default"

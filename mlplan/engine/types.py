@@ -195,12 +195,12 @@ class Result(StrEnum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a step achieved. record: what the state shall keep now (None: unless `forget`, as before)."""
+    """What a step achieved. record: what the state shall keep now; None leaves it as it is. removed: the thing is gone."""
 
     result: Result
     summary: str
     record: Record | None = None
-    forget: bool = False
+    removed: bool = False
     evidence: tuple[Evidence, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
 

@@ -1,0 +1,198 @@
+"""One tick of a rollout: make the world keep the document's promise, look, decide, write the decision, then act on it.
+
+The document is journaled before traffic moves, so a killed run is taken up where it stood. Every call to a provider may be
+repeated. `Ticker.run` ticks until the rollout ends, the run is cancelled, or (without waiting) once as far as evidence allows.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mlplan.engine.events import Event
+from mlplan.engine.kind import Context
+from mlplan.kinds.capabilities import capable
+from mlplan.kinds.deployment import looks
+from mlplan.kinds.deployment.rollout import Rollout, Seen, decide, target_weight, weights
+from mlplan.kinds.deployment.spec import Place
+from mlplan.kinds.services import Services
+from mlplan.ledger.evidence import Evidence, Verdict
+from mlplan.ledger.records import Record
+from mlplan.spi.capabilities import JobSpec, Measures, Runs, Serves, Splits, UnitStatus, VersionCounters
+
+POLL = 0.25
+"""Seconds between ticks while something starts."""
+
+
+@dataclass(frozen=True)
+class Version:
+    """A version as the deployment needs it: "v4" and the digest of its artifact."""
+
+    name: str
+    artifact: str
+
+
+class Ticker:
+    """Moves one rollout on. versions: what the names in the document stand for."""
+
+    def __init__(self, place: Place, record: Record, versions: Mapping[str, Version], context: Context, step: str) -> None:
+        self.place = place
+        self.record = record
+        self._versions = versions
+        self._context = context
+        self._step = step
+        provider = context.provider(place.provider)
+        self._serves = capable(provider, Serves, "serve models")
+        self._splits = capable(provider, Splits, "split traffic")
+        self._measures = capable(provider, Measures, "count requests")
+        self._runs = capable(provider, Runs, "run jobs")
+        self._judged: looks.Judged | None = None
+
+    def run(self, rollout: Rollout, superseded: str = "") -> Rollout:
+        """Return the document where it stands when there is nothing more to do now."""
+        rollout = self._keep(rollout, ())
+        while not rollout.ended:
+            seen, judged = self._observe(rollout, superseded)
+            counted = self._counted(rollout, judged)
+            following = decide(counted, self.place.policy, seen)
+            evidence = judged.evidence if judged else ()
+            if following != rollout:
+                rollout = self._keep(following, evidence if following.phase != rollout.phase else ())
+            self._converge(rollout)
+            if rollout.ended or self._pauses(rollout, following is counted):
+                break
+        return rollout
+
+    def _pauses(self, rollout: Rollout, undecided: bool) -> bool:
+        if not undecided:
+            return False
+        if rollout.phase == "paused" or (not self._context.options.wait and rollout.phase in ("analyzing", "baking")):
+            return True
+        looking = rollout.phase in ("analyzing", "baking")
+        return self._context.wait(self.place.policy.look_every if looking else POLL) and rollout.phase != "rolling_back"
+
+    def _converge(self, rollout: Rollout) -> None:
+        """Make units and weights what the document promises: capacity before weight, weight away before units go."""
+        services: Services = self._context.services
+        self._splits.ensure_endpoint(self.place.endpoint())
+        wanted = {rollout.target, *([rollout.stable] if rollout.stable else [])}
+        if rollout.phase == "rolled_back":
+            wanted.discard(rollout.target)
+        if rollout.phase == "provisioning":
+            self._serves.ensure_unit(self.place.unit(rollout.target, self._versions[rollout.target].artifact, services))
+        if rollout.stable and self._unit(rollout.stable).state in ("absent", "failed"):
+            self._serves.ensure_unit(self.place.unit(rollout.stable, self._versions[rollout.stable].artifact, services))
+        promised = self._promised(rollout)
+        if promised and self._splits.inspect_endpoint(self.place.endpoint_name).weights != promised:
+            status = self._splits.set_weights(self.place.endpoint_name, promised)
+            percent = {self._version_of(unit): weight for unit, weight in status.weights.items()}
+            self._tell("weights", f"traffic {self._percents(percent)}", {"weights": percent})
+
+    def _promised(self, rollout: Rollout) -> dict[str, int]:
+        by_version = weights(rollout, self.place.policy)
+        return {self.place.unit_name(version): weight for version, weight in by_version.items()}
+
+    def _observe(self, rollout: Rollout, superseded: str) -> tuple[Seen, looks.Judged | None]:
+        target = self._unit(rollout.target)
+        stable = self._unit(rollout.stable) if rollout.stable else None
+        endpoint = self._splits.inspect_endpoint(self.place.endpoint_name)
+        judged = None
+        if rollout.phase in ("analyzing", "paused") or (rollout.phase == "baking" and rollout.stable):
+            judged = looks.look(self.place, rollout, self._counters(), self._context.now())
+            self._show_look(rollout, judged)
+        smoke = rollout.smoke
+        if rollout.phase == "provisioning" and target.state == "ready" and self.place.policy.smoke_test and not smoke:
+            smoke = self._smoke(target)
+        promised = self._promised(rollout)
+        return Seen(
+            now=self._context.now(),
+            ready=target.state == "ready",
+            failed=target.reason or "the server ended" if target.state == "failed" else "",
+            stable_ready=stable is None or stable.state == "ready",
+            confirmed=endpoint.state == "ready" and (not promised or dict(endpoint.weights) == promised),
+            smoke=smoke,
+            step_verdict=judged.step_verdict if judged else Verdict.INCONCLUSIVE,
+            harm=judged.harm_reason if judged else "",
+            superseded=superseded,
+            aborted=str(self.record.attributes.get("abort") or ""),
+        ), judged
+
+    def _counted(self, rollout: Rollout, judged: looks.Judged | None) -> Rollout:
+        if judged is None:
+            # The cursor starts where the window starts: whatever was counted before the router's confirmation is not of it.
+            if rollout.phase == "shifting":
+                return replace(rollout, cursor=looks.cursors(self._counters()))
+            return rollout
+        return replace(
+            rollout, analysis=judged.step, harm=judged.harm, cursor=judged.cursor, looks=rollout.looks + 1
+        )
+
+    def _counters(self) -> dict[str, VersionCounters]:
+        measured = self._measures.measure(self.place.endpoint_name)
+        return {self._version_of(unit): counters for unit, counters in measured.items()}
+
+    def _unit(self, version: str) -> UnitStatus:
+        return self._serves.inspect_unit(self.place.unit_name(version))
+
+    def _version_of(self, unit: str) -> str:
+        for version in self._versions:
+            if self.place.unit_name(version) == unit:
+                return version
+        return unit
+
+    def _smoke(self, target: UnitStatus) -> str:
+        """Return "passed", or "failed: …" with the last lines of the test's output."""
+        services: Services = self._context.services
+        command = shlex.split(self.place.policy.smoke_test or "")
+        job = job_spec(self.place, "smoke", target.token, command, services, {"MLPLAN_URL": f"http://{target.addresses[0]}"})
+        status = self._runs.start_job(job)
+        while status.state == "running":
+            self._context.wait(POLL)
+            status = self._runs.inspect_job(job, status.handle)
+        self._tell("note", f"smoke test {status.state}")
+        if status.state == "succeeded":
+            return "passed"
+        return f"failed: {status.reason or status.state}; {' | '.join(status.tail)}"[:500]
+
+    def _keep(self, rollout: Rollout, evidence: tuple[Evidence, ...]) -> Rollout:
+        attributes: dict[str, Any] = {**self.record.attributes, "rollout": rollout.to_json()}
+        attributes["step"] = f"{rollout.phase} {target_weight(rollout, self.place.policy) / 100:g} %"
+        kept = tuple(dict.fromkeys((*self.record.evidence, *(e.digest() for e in evidence))))[-50:]
+        changed = rollout.phase != (self.record.attributes.get("rollout") or {}).get("phase")
+        self.record = replace(self.record, attributes=attributes, evidence=kept)
+        self._context.keep(self.record, evidence)
+        if changed:
+            self._tell("note", f"{rollout.target}: {rollout.phase.replace('_', ' ')}{': ' + rollout.reason if rollout.reason else ''}")
+        return rollout
+
+    def _show_look(self, rollout: Rollout, judged: looks.Judged) -> None:
+        data = {
+            "version": rollout.target,
+            "requests": dict(judged.requests),
+            "errors": dict(judged.errors),
+            "verdict": str(judged.step_verdict),
+            "criteria": [
+                {"question": e.question, "verdict": str(e.verdict), "message": e.message} for e in judged.evidence
+            ],
+        }
+        self._tell("look", f"{rollout.target} at {target_weight(rollout, self.place.policy) / 100:g} %", data)
+
+    def _percents(self, by_version: Mapping[str, int]) -> str:
+        return ", ".join(f"{version} {weight / 100:g} %" for version, weight in sorted(by_version.items()))
+
+    def _tell(self, kind: str, text: str, data: Mapping[str, Any] | None = None) -> None:
+        self._context.tell(Event(kind, self.place.address, text, self._step, data=data or {}))
+
+
+def job_spec(
+    place: Place, purpose: str, token: str, command: list[str], services: Services, environment: Mapping[str, str]
+) -> JobSpec:
+    """Return a job in a folder of its own that runs `command` in the project's root."""
+    name = f"{place.endpoint_name}-{purpose}-{token[:8]}"
+    folder = services.jobs / name
+    folder.mkdir(parents=True, exist_ok=True)
+    if command and command[0] in ("python", "python3"):
+        command = [services.python, *command[1:]]
+    return JobSpec(name, token, tuple(command), folder, services.root, environment, timeout=120.0)
