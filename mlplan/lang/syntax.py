@@ -1,0 +1,312 @@
+"""The syntax tree: what a file says, before any value is known. Made by `parse`, read by `evaluate` and `config`.
+
+Every node is frozen and carries the span it was read from. Nothing here computes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TypeAlias
+
+from mlplan.lang.source import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """A number, bool, null, or a string without interpolation."""
+
+    value: str | Decimal | bool | None
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Literal text of a template, escapes already resolved, `~` and heredoc indentation already applied."""
+
+    value: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateIf:
+    """A `%{ if }` directive with its two branches."""
+
+    condition: Expr
+    then: tuple[TemplatePart, ...]
+    otherwise: tuple[TemplatePart, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateFor:
+    """A `%{ for }` directive. `key_name` is None in its one-name form."""
+
+    key_name: str | None
+    value_name: str
+    collection: Expr
+    body: tuple[TemplatePart, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A string with interpolations or directives. `wraps`: it is one bare `${…}`, whose value keeps its type."""
+
+    parts: tuple[TemplatePart, ...]
+    span: Span
+    wraps: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TupleExpr:
+    """`[a, b]`."""
+
+    items: tuple[Expr, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectItem:
+    """One `key = value`. A bare name as key is a `Literal`; a computed key is written in parentheses."""
+
+    key: Expr
+    value: Expr
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectExpr:
+    """`{ a = 1 }`."""
+
+    items: tuple[ObjectItem, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Unary:
+    """`-a` or `!a`."""
+
+    operator: str
+    operand: Expr
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """`a + b` and its kin."""
+
+    operator: str
+    left: Expr
+    right: Expr
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Conditional:
+    """`a ? b : c`."""
+
+    condition: Expr
+    then: Expr
+    otherwise: Expr
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class ForExpr:
+    """`[for …]` (key is None) or `{for …}`. `group`: the `...` form, values with equal keys make tuples."""
+
+    key_name: str | None
+    value_name: str
+    collection: Expr
+    key: Expr | None
+    value: Expr
+    condition: Expr | None
+    group: bool
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class SplatItem:
+    """Stands for the element at hand inside `Splat.each`."""
+
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Splat:
+    """`a[*].b` and `a.*.b`: `each` is evaluated once for every element of `source`."""
+
+    source: Expr
+    each: Expr
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """`a[b]`, and the older `a.0`."""
+
+    source: Expr
+    key: Expr
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class GetAttr:
+    """`a.b`."""
+
+    source: Expr
+    name: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeRef:
+    """The first name of a reference, looked up in the scope."""
+
+    name: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """`f(a, b...)`. `expand_final`: the last argument is a list whose elements are the arguments."""
+
+    name: str
+    arguments: tuple[Expr, ...]
+    expand_final: bool
+    span: Span
+    name_span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Parens:
+    """`(a)`."""
+
+    inner: Expr
+    span: Span
+
+
+Expr: TypeAlias = (
+    Literal
+    | Template
+    | TupleExpr
+    | ObjectExpr
+    | Unary
+    | Binary
+    | Conditional
+    | ForExpr
+    | Splat
+    | SplatItem
+    | Index
+    | GetAttr
+    | ScopeRef
+    | Call
+    | Parens
+)
+TemplatePart: TypeAlias = Text | TemplateIf | TemplateFor | Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """`name = expr`. `span` covers all of it."""
+
+    name: str
+    expr: Expr
+    span: Span
+    name_span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """`type "label" { … }`. `span` covers all of it, `header_span` type and labels, for messages."""
+
+    type: str
+    labels: tuple[str, ...]
+    body: Body
+    span: Span
+    type_span: Span
+    label_spans: tuple[Span, ...]
+
+    @property
+    def header_span(self) -> Span:
+        """Return the place of type and labels."""
+        last = self.label_spans[-1] if self.label_spans else self.type_span
+        return Span(self.span.path, self.type_span.start, last.end)
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """Arguments by name, in written order, and blocks in written order."""
+
+    attributes: Mapping[str, Attribute]
+    blocks: tuple[Block, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeStep:
+    """`.name` of a reference."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class IndexStep:
+    """`[key]` of a reference, with a literal key."""
+
+    key: str | int
+
+
+@dataclass(frozen=True, slots=True)
+class Traversal:
+    """A reference as far as it is static: `var.a["b"].c` up to the first computed index or splat."""
+
+    root: str
+    steps: tuple[AttributeStep | IndexStep, ...]
+    span: Span
+
+    def __str__(self) -> str:
+        return self.root + "".join(_step_text(step) for step in self.steps)
+
+
+def _step_text(step: AttributeStep | IndexStep) -> str:
+    if isinstance(step, AttributeStep):
+        return f".{step.name}"
+    if isinstance(step.key, str):
+        escaped = step.key.replace("\\", "\\\\").replace('"', '\\"')
+        return f'["{escaped}"]'
+    return f"[{step.key}]"
+
+
+def children(node: TemplatePart) -> Iterator[TemplatePart]:
+    """Yield the nodes directly below `node`, in written order (names bound by `for` are not taken into account)."""
+    match node:
+        case Template(parts=parts):
+            yield from parts
+        case TemplateIf(condition=condition, then=then, otherwise=otherwise):
+            yield condition
+            yield from then
+            yield from otherwise
+        case TemplateFor(collection=collection, body=body):
+            yield collection
+            yield from body
+        case TupleExpr(items=items):
+            yield from items
+        case ObjectExpr(items=pairs):
+            for pair in pairs:
+                yield pair.key
+                yield pair.value
+        case Unary(operand=inner) | Parens(inner=inner) | GetAttr(source=inner):
+            yield inner
+        case Binary(left=first, right=second) | Splat(source=first, each=second) | Index(source=first, key=second):
+            yield first
+            yield second
+        case Conditional(condition=condition, then=yes, otherwise=no):
+            yield from (condition, yes, no)
+        case ForExpr(collection=collection, key=key, value=value, condition=test):
+            yield collection
+            yield from (part for part in (key, value, test) if part is not None)
+        case Call(arguments=arguments):
+            yield from arguments
