@@ -1,1 +1,2 @@
-"""Statistics and verdicts: intervals, two-sample tests, drift distances, sequential tests. Pure functions, no input or output."""
+"""Statistics and verdicts: intervals, two-sample tests, drift distances, sequential tests. Pure functions, no input or
+output."""
