@@ -73,7 +73,11 @@ class Happening:
 
 @dataclass(frozen=True)
 class State:
-    """Everything remembered at one moment. open_run: a run that began and did not end (killed, or running now)."""
+    """Everything remembered at one moment.
+
+    open_run: a run that began and did not end (killed, or running now). generations: the last generation of addresses
+    that were destroyed, so that a later object under the same address gets a name of its own.
+    """
 
     lineage: str
     serial: int = 0
@@ -84,3 +88,9 @@ class State:
     history: tuple[Happening, ...] = ()
     open_run: str | None = None
     used_plans: tuple[str, ...] = ()
+    generations: Mapping[str, int] = field(default_factory=dict)
+
+    def next_generation(self, address: str) -> int:
+        """Return the generation of the object that a create or replace at `address` would make."""
+        record = self.records.get(address)
+        return (record.generation if record else self.generations.get(address, 0)) + 1

@@ -1,0 +1,363 @@
+"""The local store: one folder a workspace, `state.json`, a journal, a history and a lock. It does not know what the
+bytes mean, except the number after `"serial":` in the first kilobyte of a document.
+
+Order of a replacement: history → state.json.tmp, synced → renamed → folder synced → new journal, synced → old journal
+removed. Any error there ends the run; a sync is never tried twice, since the second one would succeed without having
+written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mlplan.spi.schema import STRING, Argument, BlockSchema
+from mlplan.spi.store import Conflict, Head, Holder, Lock, StoreDamaged, StoreError
+from mlplan_state import locking
+from mlplan_state.files import Files, write_durably
+from mlplan_state.history import History
+from mlplan_state.journal import Journal, check_journal
+from mlplan_state.locking import LocalLock
+
+DEFAULT_FOLDER = ".mlplan/state"
+_SERIAL = re.compile(rb'"serial"\s*:\s*(\d{1,15})\b')
+_WORKSPACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_BLOB = re.compile(r"[A-Za-z0-9][A-Za-z0-9:_.-]{0,127}")
+_JOURNAL = re.compile(r"journal\.(\d{1,15})\.jsonl")
+
+
+class LocalStore:
+    """A store in a folder. Thread-safe. Units: bytes are whatever the ledger writes."""
+
+    schema = BlockSchema(
+        description="State in a folder of the project.",
+        arguments={"path": Argument(STRING, "Folder, relative to the project.", default=DEFAULT_FOLDER)},
+    )
+
+    def __init__(
+        self,
+        settings: Mapping[str, Any],
+        root: Path,
+        workspace: str,
+        files: Files | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        if _WORKSPACE.fullmatch(workspace) is None:
+            raise StoreError(
+                "Invalid workspace name", f'"{workspace}" may hold letters, digits, ".", "_" and "-" only.'
+            )
+        self.folder = Path(root) / str(settings.get("path") or DEFAULT_FOLDER) / workspace
+        self._files = files or Files()
+        self._clock = clock
+        self._mutex = threading.RLock()
+        self._history = History(self._files, self.folder / "history")
+        self._state = self.folder / "state.json"
+        self._marker = self.folder / "initialised"
+        self._lock_file = self.folder / "lock"
+
+    def exists(self) -> bool:
+        """Tell whether this state was ever initialised, even if its document is damaged now."""
+        return (
+            self._marker.exists()
+            or self._state.exists()
+            or self._history.newest() >= 0
+            or any(_JOURNAL.fullmatch(name) for name in self._files.names(self.folder))
+        )
+
+    def initialise(self, document: bytes) -> None:
+        """Write the first document. Raises: Conflict when there is a state already, even a damaged one."""
+        if _serial_of(document) != 0:
+            raise StoreError("Not a first document", "The first document of a state has serial 0.")
+        with self._mutex, self._guard(None, self.folder):
+            self._files.make_folder(self.folder)
+            lock = locking.take(self._files, self._lock_file, _initialiser(self._clock()), 5.0)
+            try:
+                if self.exists():
+                    raise Conflict("State exists already", f"{self.folder} holds a state; nothing was changed.")
+                temporary = lock.temporary(self._state)
+                write_durably(self._files, temporary, document)
+                lock.verify()
+                self._files.replace(temporary, self._state)
+                self._files.sync_folder(self.folder)
+                Journal.create(self._files, self.folder, 0)
+                self._mark()
+                self._history.keep(0, document, lock.temporary(self.folder / "history-0"))
+            finally:
+                lock.release()
+
+    def read_head(self) -> Head:
+        """Return the newest snapshot. Raises: StoreDamaged when it is absent, empty, cut short or older
+        than the history.
+        """
+        while True:
+            head = self._read_state()
+            newest = self._history.newest()
+            if newest <= head.serial + 1:
+                return head
+            if self._read_state().tag == head.tag:  # else a writer was at work between the two looks
+                raise StoreDamaged(
+                    "State document is older than the history",
+                    f"{self._state} has serial {head.serial}, the history has {newest}: an old copy "
+                    "was put in its place.",
+                )
+
+    def _read_state(self) -> Head:
+        with self._guard(None, self._state):
+            try:
+                document = self._files.read(self._state)
+            except FileNotFoundError:
+                if not self.exists():
+                    raise StoreError("No state", f"{self.folder} was never initialised. Run mlplan init.") from None
+                raise StoreDamaged(
+                    "State document is gone", f"{self._state} existed after init and is absent."
+                ) from None
+            except ValueError as error:
+                raise StoreDamaged("State document is too large", str(error)) from None
+        if not document.strip():
+            raise StoreDamaged("State document is empty", f"{self._state} is empty; a state is never empty after init.")
+        serial = _serial_of(document)
+        if serial is None:
+            raise StoreDamaged("State document is unreadable", f"{self._state} does not say its serial: cut or edited.")
+        return Head(serial, document, _tag(document))
+
+    def read_log(self, serial: int) -> Iterator[bytes]:
+        """Yield the lines after snapshot `serial`. Raises: StoreDamaged when acknowledged lines are
+        missing or altered.
+        """
+        with self._guard(None, self.folder):
+            try:
+                data = check_journal(self._files, self.folder, serial)
+            except FileNotFoundError:
+                # The journal of a snapshot is made before the snapshot after it is kept.
+                if self._history.newest() > serial and self._read_state().serial == serial:
+                    raise StoreDamaged(
+                        "Journal is gone", f"The journal of serial {serial} in {self.folder} is absent."
+                    ) from None
+                return
+        lines = data.split(b"\n")
+        yield from lines[:-1] if not lines[-1] else lines
+
+    def append(self, serial: int, line: bytes, lock: Lock) -> None:
+        """Append a line, or several joined by line ends, and return when they are durable. Raises:
+        Conflict, StoreError.
+        """
+        held = _ours(lock)
+        with self._mutex, self._guard(held, self.folder):
+            journal = self._journal(serial, held)
+            held.verify()
+            journal.append(line, held.verify)
+
+    def swap_head(self, expected: Head, document: bytes, serial: int, lock: Lock) -> Head:
+        """Replace the head if it is still `expected`. Raises: Conflict, StoreError (then either head may
+        be there, whole).
+        """
+        held = _ours(lock)
+        if _serial_of(document) != serial or serial <= expected.serial:
+            raise StoreError("Wrong serial", f"Serial {serial} cannot follow {expected.serial} with this document.")
+        with self._mutex, self._guard(held, self._state):
+            held.verify()
+            if self._read_state().tag != expected.tag:
+                raise Conflict(
+                    "State was changed by somebody else", f"{self._state} is not at serial {expected.serial} any more."
+                )
+            self._journal(expected.serial, held)
+            self._put(document, serial, held)
+            return Head(serial, document, _tag(document))
+
+    def replace_damaged(self, document: bytes, serial: int, lock: Lock) -> Head:
+        """Put `document` in place of a head that cannot be read; what was there is kept beside it. For repair alone."""
+        held = _ours(lock)
+        with self._mutex, self._guard(held, self._state):
+            held.verify()
+            serials = [int(m[1]) for m in map(_JOURNAL.fullmatch, self._files.names(self.folder)) if m]
+            highest = max([self._history.newest(), *serials], default=-1)
+            if _serial_of(document) != serial or serial <= highest:
+                raise StoreError("Wrong serial", f"Serial {serial} must be higher than {highest}.")
+            self._set_aside(serials)
+            self._put(document, serial, held)
+            return Head(serial, document, _tag(document))
+
+    def _set_aside(self, serials: list[int]) -> None:
+        folder = self.folder / "damaged"
+        self._files.make_folder(folder)
+        stamp = f"{int(self._clock())}-{os.getpid()}"
+        if self._state.exists():
+            self._files.link(self._state, folder / f"{stamp}-state.json")
+        for serial in serials:
+            name = f"journal.{serial}.jsonl"
+            self._files.replace(self.folder / name, folder / f"{stamp}-{name}")
+        self._files.sync_folder(folder)
+
+    def _put(self, document: bytes, serial: int, held: LocalLock) -> None:
+        if (self.folder / f"journal.{serial}.jsonl").exists():
+            raise StoreDamaged(
+                "A journal of a later snapshot is there",
+                f"{self.folder} holds journal.{serial}.jsonl: an old state.json was put in place of a newer one.",
+            )
+        self._history.keep(serial, document, held.temporary(self.folder / f"history-{serial}"))
+        temporary = held.temporary(self._state)
+        write_durably(self._files, temporary, document)
+        held.verify()
+        self._files.replace(temporary, self._state)
+        self._files.sync_folder(self.folder)
+        try:
+            Journal.create(self._files, self.folder, serial)
+        except FileExistsError:
+            raise Conflict("The lock was taken away", "Another run has gone on from here.") from None
+        for name in self._files.names(self.folder):
+            match = _JOURNAL.fullmatch(name)
+            if match and int(match[1]) < serial:
+                self._files.unlink(self.folder / name)
+        self._history.prune(self._clock())
+
+    def history(self) -> list[tuple[int, str]]:
+        """Return (serial, key) of kept snapshots, newest first."""
+        with self._guard(None, self.folder):
+            return self._history.list()
+
+    def read_history(self, key: str) -> bytes:
+        """Return a kept snapshot. Raises: StoreDamaged."""
+        with self._guard(None, self.folder):
+            return self._history.read(key)
+
+    def pin(self, key: str) -> None:
+        """Keep a snapshot for ever. Raises: StoreDamaged when it is not there or not whole."""
+        with self._guard(None, self.folder):
+            self._history.pin(key)
+
+    def lock(self, holder: Holder, timeout: float) -> LocalLock:
+        """Take the lock within `timeout` seconds. Raises: LockHeld, StoreError."""
+        with self._guard(None, self._lock_file):
+            self._files.make_folder(self.folder)
+            lock = locking.take(self._files, self._lock_file, holder, timeout)
+            try:
+                self._take_over(lock)
+            except BaseException as error:
+                lock.broken = error  # not "free": the next holder has to take over as well
+                lock.release()
+                raise
+            return lock
+
+    def _take_over(self, lock: LocalLock) -> None:
+        """Leave nothing behind with which a former holder, asleep now, could still write."""
+        for folder in (self.folder, self.folder / "history"):
+            for name in self._files.names(folder):
+                if name.endswith(".tmp"):
+                    self._files.unlink(folder / name)
+        if lock.previous.condition != "free":
+            for name in self._files.names(self.folder):
+                if _JOURNAL.fullmatch(name):
+                    path = self.folder / name
+                    temporary = lock.temporary(path)
+                    write_durably(self._files, temporary, self._files.read(path))
+                    lock.verify()
+                    self._files.replace(temporary, path)
+                    self._files.sync_folder(self.folder)
+        if self._state.exists() and not self._marker.exists():
+            self._mark()
+
+    def break_lock(self) -> Holder | None:
+        """Take the lock away from its holder; return who it was, None when nobody held it."""
+        with self._guard(None, self._lock_file):
+            return locking.take_away(self._files, self._lock_file)
+
+    def put_blob(self, key: str, data: bytes) -> None:
+        """Store `data` under a content key. Raises: StoreError when the key is a SHA-256 of something else."""
+        path = self._blob(key)
+        _check_blob(key, data, StoreError)
+        with self._mutex, self._guard(None, path):
+            if path.exists():
+                return
+            self._files.make_folder(path.parent)
+            temporary = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
+            write_durably(self._files, temporary, data)
+            self._files.replace(temporary, path)
+            self._files.sync_folder(path.parent)
+
+    def get_blob(self, key: str) -> bytes | None:
+        """Return a blob, or None. Raises: StoreDamaged when it is not what its key says."""
+        path = self._blob(key)
+        with self._guard(None, path):
+            try:
+                data = self._files.read(path)
+            except FileNotFoundError:
+                return None
+        _check_blob(key, data, StoreDamaged)
+        return data
+
+    def _blob(self, key: str) -> Path:
+        if _BLOB.fullmatch(key) is None:
+            raise StoreError("Invalid blob key", f'"{key}" is no content key.')
+        name = key.replace(":", "-")
+        return self.folder / "blobs" / name[-2:] / name
+
+    def _journal(self, serial: int, held: LocalLock) -> Journal:
+        journal = held.journal
+        if journal is None or journal.serial != serial:
+            journal = Journal.open(self._files, self.folder, serial)
+            held.journal = journal
+            held.when_released(journal.close)
+        return journal
+
+    def _mark(self) -> None:
+        fd = self._files.open(self._marker, os.O_WRONLY | os.O_CREAT)
+        try:
+            self._files.write(
+                fd, b"A state was initialised here. If state.json is absent, it was lost: mlplan state repair\n"
+            )
+            self._files.sync(fd)
+        finally:
+            self._files.close(fd)
+        self._files.sync_folder(self.folder)
+
+    @contextmanager
+    def _guard(self, held: LocalLock | None, path: Path) -> Iterator[None]:
+        """Turn errors of the file system into StoreErrors; a failed write ends what its lock may do."""
+        if held is not None and held.broken is not None:
+            raise StoreError("State could not be written", f"An earlier write failed: {held.broken}")
+        try:
+            yield
+        except OSError as error:
+            if held is not None:
+                held.broken = error
+            doing = "written" if held is not None else "used"
+            where = error.filename or path
+            raise StoreError(
+                f"State could not be {doing}",
+                f"{where}: {error.strerror or error}. Nothing that was acknowledged is lost; "
+                "put it right and run again.",
+            ) from error
+
+
+def _ours(lock: Lock) -> LocalLock:
+    if not isinstance(lock, LocalLock):
+        raise StoreError("Wrong lock", "The lock belongs to another kind of store.")
+    return lock
+
+
+def _serial_of(document: bytes) -> int | None:
+    match = _SERIAL.search(document[:1024])
+    return int(match[1]) if match else None
+
+
+def _tag(document: bytes) -> str:
+    return hashlib.sha256(document).hexdigest()
+
+
+def _check_blob(key: str, data: bytes, error: type[StoreError]) -> None:
+    if key.startswith("sha256:") and hashlib.sha256(data).hexdigest() != key[7:]:
+        raise error("Blob does not match its key", f"{key} holds other bytes.")
+
+
+def _initialiser(now: float) -> Holder:
+    import getpass
+    import socket
+
+    return Holder(getpass.getuser(), socket.gethostname(), os.getpid(), now, "init", "")
