@@ -28,6 +28,8 @@ COLUMN = object_of(
     matches=Argument(STRING, "Regular expression that text must match."),
     length=Argument(list_of(INTEGER), "Shortest and longest text allowed, in characters."),
     pii=Argument(BOOL, "Personal data: masked in every message, never logged.", default=False),
+    description=Argument(STRING, "What it holds."),
+    severity=Argument(STRING, "What a failure does.", default="block", choices=("block", "warn")),
     label=Argument(BOOL, "The value to be predicted.", default=False),
 )
 
@@ -73,6 +75,7 @@ SCHEMA = BlockSchema(
         "fresh_within": Argument(DURATION, "The newest row must not be older than this."),
         "min_rows": Argument(INTEGER, "Fewer rows are a failure."),
         "columns": Argument(map_of(COLUMN), "Columns by name.", required=True),
+        "missing": Argument(list_of(STRING), 'Texts that mean "no value" in CSV files, besides the empty one.', default=()),
         "strict": Argument(BOOL, "Whether undeclared columns are a failure.", default=False),
         "accept": Argument(
             STRING,

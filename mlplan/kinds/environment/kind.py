@@ -1,0 +1,81 @@
+"""The kind `environment`: a place and a policy. What runs there belongs to deployments; this only says whether it can."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mlplan.engine.kind import Context, View, new_record
+from mlplan.engine.types import Action, Change, Desired, FieldChange, Observation, Outcome, Reason, Result, Step
+from mlplan.kinds.deployment.spec import check_rollout
+from mlplan.kinds.deployment.waiting import parse_hours
+from mlplan.kinds.environment.schema import SCHEMA
+from mlplan.kinds.plain import plain
+from mlplan.lang.diagnostic import Diagnostic
+from mlplan.ledger.evidence import digest_of
+from mlplan.ledger.records import Operation, Record
+from mlplan.spi.schema import BlockSchema
+
+
+class EnvironmentKind:
+    """A place where models are served."""
+
+    name = "environment"
+    schema: BlockSchema = SCHEMA
+
+    def check(self, desired: Desired) -> Sequence[Diagnostic]:
+        """Return what is wrong with rollout and opening hours."""
+        found = check_rollout(desired.arguments)
+        hours = desired.arguments.get("open_hours")
+        if hours and parse_hours(str(hours)) is None:
+            detail = f'"{hours}" is not of the form "Mon-Thu 09:00-16:00 Europe/London".'
+            found.append(Diagnostic("invalid-open-hours", "Opening hours cannot be read", detail))
+        return found
+
+    def children(self, desired: Desired) -> Sequence[Desired]:
+        """Return nothing."""
+        return ()
+
+    def requires(self, desired: Desired, view: View) -> Sequence[str]:
+        """Return nothing beyond its references."""
+        return ()
+
+    def observe(self, desired: Desired | None, record: Record | None, view: View) -> Observation:
+        """Ask the provider whether it can work here."""
+        if desired is None:
+            return Observation(dict(record.attributes) if record else None)
+        view.provider(desired.provider).check()
+        return Observation({"ready": True})
+
+    def diff(self, desired: Desired | None, record: Record | None, seen: Observation, view: View) -> Change:
+        """Return whether policy or provider changed."""
+        if desired is None:
+            assert record is not None
+            step = view.step(record, "remove", f"forget {record.address}", {})
+            return Change(record.address, self.name, Action.REMOVE, steps=(step,))
+        settings = plain(desired.arguments)
+        inputs = digest_of([desired.provider, settings])
+        planned = {"ready": True}
+        if record is not None and record.inputs == inputs:
+            return Change(desired.address, self.name, Action.KEEP, planned=dict(record.attributes))
+        before = (record.attributes.get("settings") or {}) if record else {}
+        fields = tuple(
+            FieldChange(name, before.get(name), value) for name, value in settings.items() if before.get(name) != value and value is not None
+        )
+        action = Action.ADD if record is None else Action.CHANGE
+        reason = "not there yet" if record is None else ", ".join(f.name for f in fields) + " changed"
+        step = view.step(desired, "configure", f"keep the policy of {desired.address}", {"inputs": inputs})
+        return Change(desired.address, self.name, action, (Reason(reason),), fields, (step,), planned)
+
+    def execute(self, step: Step, resumed: Operation | None, context: Context) -> Outcome:
+        """Keep the policy in the state."""
+        if step.action == "remove":
+            return Outcome(Result.DONE, "forgotten", removed=True)
+        desired = context.desired(step.address)
+        context.provider(desired.provider).check()
+        attributes = {"ready": True, "settings": plain(desired.arguments)}
+        inputs = digest_of([desired.provider, attributes["settings"]])
+        record = new_record(desired, context.record(step.address), context.state.lineage, attributes, inputs=inputs)
+        return Outcome(Result.DONE, "ready", record)
+
+    def abandon(self, operation: Operation, context: Context) -> None:
+        """Nothing is left behind."""
