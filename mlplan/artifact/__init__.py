@@ -1,1 +1,4 @@
-"""Content-addressed model artifacts: layout, manifest, flavors. Travels into images, so it imports nothing else of ours."""
+"""Content-addressed model artifacts: layout, manifest, flavors.
+
+Travels into images, so it imports nothing else of ours.
+"""

@@ -1,0 +1,134 @@
+"""Read exactly the listed files, in the listed order, with the declared types.
+
+Which files, and their digests, is the core's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlplan.artifact.errors import ArtifactError
+from mlplan.artifact.schema import Column, Kind
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+BATCH_ROWS = 65_536
+
+
+def batches(paths: Sequence[Path], form: str, columns: Sequence[Column], rows: int = BATCH_ROWS) -> Iterator[pa.Table]:
+    """Yield tables of at most `rows` rows: files in the given order, rows in file order, memory bounded by one batch.
+
+    form: "parquet" or "csv" (with a header; an empty cell is a missing value).
+    Raises: ArtifactError `missing-data`, `unreadable-data`, `missing-column`, `wrong-type`.
+    """
+    import pyarrow as pa
+
+    read = {"parquet": _parquet, "csv": _csv}.get(form)
+    if read is None:
+        raise ArtifactError(
+            "unreadable-data", "Cannot read the data", f'The format "{form}" is not known; use "parquet" or "csv".'
+        )
+    for path in paths:
+        if not path.is_file():
+            raise ArtifactError(
+                "missing-data",
+                "A data file is missing",
+                f"{path} does not exist any more; it was part of the snapshot.",
+            )
+        try:
+            for table in read(path, columns, rows):
+                yield _typed(table, columns, path)
+        except pa.ArrowException as error:
+            first = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
+            raise ArtifactError(
+                "unreadable-data", "Cannot read the data", f"{path} cannot be read as {form}: {first}"
+            ) from error
+
+
+def read_table(paths: Sequence[Path], form: str, columns: Sequence[Column]) -> pa.Table:
+    """Return all rows as one table; see `batches`."""
+    import pyarrow as pa
+
+    tables = list(batches(paths, form, columns))
+    if not tables:
+        return pa.table({c.name: pa.array([], type=_arrow_type(c.kind)) for c in columns})
+    return pa.concat_tables(tables)
+
+
+def _parquet(path: Path, columns: Sequence[Column], rows: int) -> Iterator[pa.Table]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        _require(file.schema_arrow.names, columns, path)
+        for batch in file.iter_batches(batch_size=rows, columns=[c.name for c in columns]):
+            yield pa.Table.from_batches([batch])
+
+
+def _csv(path: Path, columns: Sequence[Column], rows: int) -> Iterator[pa.Table]:
+    import pyarrow as pa
+    from pyarrow import csv
+
+    convert = csv.ConvertOptions(
+        column_types={c.name: _arrow_type(c.kind) for c in columns},
+        null_values=[""],
+        strings_can_be_null=True,
+    )
+    with csv.open_csv(path, convert_options=convert) as reader:
+        _require(reader.schema.names, columns, path)
+        for batch in reader:
+            table = pa.Table.from_batches([batch])
+            for start in range(0, table.num_rows, rows):
+                yield table.slice(start, rows)
+
+
+def _require(present: Sequence[str], columns: Sequence[Column], path: Path) -> None:
+    missing = [c.name for c in columns if c.name not in present]
+    if missing:
+        raise ArtifactError(
+            "missing-column",
+            "A column is missing in the data",
+            f"{path.name} does not have {', '.join(missing)}; it has {', '.join(list(present)[:30])}. "
+            "The data contract and the files do not agree: correct one of them.",
+        )
+
+
+def _typed(table: pa.Table, columns: Sequence[Column], path: Path) -> pa.Table:
+    """Return the declared columns in the declared order, cast without loss."""
+    import pyarrow as pa
+
+    arrays = []
+    for column in columns:
+        values, wanted = table.column(column.name), _arrow_type(column.kind)
+        if pa.types.is_dictionary(values.type):
+            values = values.cast(values.type.value_type)
+        if pa.types.is_timestamp(values.type) and values.type.tz is not None:
+            values = values.cast(pa.timestamp("us", tz="UTC")).cast(pa.timestamp("us"))
+        try:
+            arrays.append(values.cast(wanted) if values.type != wanted else values)
+        except pa.ArrowException as error:
+            raise ArtifactError(
+                "wrong-type",
+                "A column does not have its declared type",
+                f'Column "{column.name}" of {path.name} is {values.type}, which does not become {column.type} without '
+                "loss: "
+                f"{str(error).splitlines()[0][:200]}",
+            ) from error
+    return pa.table(dict(zip([c.name for c in columns], arrays, strict=True)))
+
+
+def _arrow_type(kind: Kind) -> pa.DataType:
+    import pyarrow as pa
+
+    types = {
+        "string": pa.string(),
+        "integer": pa.int64(),
+        "number": pa.float64(),
+        "boolean": pa.bool_(),
+        "timestamp": pa.timestamp("us"),
+        "date": pa.timestamp("us"),
+    }
+    return types[kind]
