@@ -9,6 +9,7 @@ from mlplan.engine.kind import Context, View, new_record
 from mlplan.engine.types import Action, Cause, Change, Desired, FieldChange, Observation, Outcome, Reason, Result, Step
 from mlplan.kinds.data_contract import reading
 from mlplan.kinds.data_contract.schema import SCHEMA
+from mlplan.kinds.monitor.answers import data_to_refresh
 from mlplan.lang.diagnostic import Diagnostic
 from mlplan.lang.values import Unknown
 from mlplan.ledger.evidence import Evidence, Verdict, worst
@@ -112,7 +113,7 @@ class DataContractKind:
             return None
         if found["snapshot"] == record.attributes.get("snapshot"):
             return None
-        if desired.address in view.services.data_to_refresh(view):
+        if desired.address in data_to_refresh(view):
             return None
         return f'{reading.words(dict(record.attributes), found)}; waits for an attended apply (accept = "reviewed")'
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from mlplan.engine.kind import View
 from mlplan.engine.types import Cause, Change, Desired, Reason
+from mlplan.kinds.monitor.answers import answers
 from mlplan.lang.values import Unknown
 from mlplan.ledger.records import Record
 
@@ -93,7 +94,7 @@ def _rollback_asked(desired: Desired, record: Record | None, view: View) -> Want
         return None
     previous = record.attributes.get("previous")
     live = (record.attributes.get("live") or {}).get("version")
-    for answer in view.services.answers(view, "rollback"):
+    for answer in answers(view, "rollback"):
         if answer.deployment != desired.address or previous is None or live is None:
             continue
         reason = Reason(f"{answer.monitor}: {answer.text}", Cause.WORLD)
