@@ -143,7 +143,8 @@ def judge_gap(
         broken = next(e[0] for e in wide.values() if e[0].invalid)
         return _unmeasured(subject, question, broken, largest_gap)
     if len(judged) < 2:
-        message = f"fewer than two values of {across} have {min_rows:,} rows: {', '.join(sorted(map(str, slices))) or 'no rows at all'}"
+        seen = ", ".join(sorted(map(str, slices))) or "no rows at all"
+        message = f"fewer than two values of {across} have {min_rows:,} rows: {seen}"
         return Evidence(
             subject, question, Verdict.INCONCLUSIVE, n=n, limit=largest_gap, details=details, message=message
         )
