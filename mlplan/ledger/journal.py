@@ -18,7 +18,7 @@ from typing import Any, Literal, get_args
 import orjson
 
 from mlplan.ledger.damage import damaged
-from mlplan.ledger.plain import canonical, plain
+from mlplan.ledger.plain import canonical
 
 EntryType = Literal[
     "run_begin", "intent", "accepted", "progress", "record", "done", "failed", "unknown", "abort", "adopt", "taint",
@@ -69,7 +69,7 @@ class Writer:
         self._count = count
 
     def line(self, entry: Entry, durable: int) -> bytes:
-        """Return the next line, without line end. Raises: ValueError when the entry holds what JSON cannot keep."""
+        """Return the next line, without line end. The data of the entry is plain (`ledger.plain`)."""
         body = canonical(
             {
                 "n": self._count,
@@ -78,7 +78,7 @@ class Writer:
                 "type": entry.type,
                 "at": entry.at,
                 "run": entry.run,
-                "data": plain(entry.data, entry.type),
+                "data": entry.data,
             }
         )
         self._previous = f"{zlib.crc32(body):08x}"
@@ -111,7 +111,7 @@ def read(lines: Iterable[bytes], seed: str | None) -> Reading:
         good.append(line)
         previous = line.checksum
     rest = parsed[len(good) :]
-    if not good and any(rest):
+    if rest and rest[0] is not None and rest[0].number == 0 and not good:
         raise damaged("The journal does not follow this snapshot.", "Its first line belongs to another state document.")
     for line in rest:
         # A line after the bad one that knows of more durable lines than we could read proves that something was lost.

@@ -18,6 +18,7 @@ from mlplan.ledger.commit import Commit
 from mlplan.ledger.damage import damaged
 from mlplan.ledger.evidence import Evidence
 from mlplan.ledger.journal import Entry, EntryType, Reading, read, seed_of
+from mlplan.ledger.plain import plain
 from mlplan.ledger.records import Operation, Record, State
 from mlplan.ledger.replay import Builder, compact, replay_read
 from mlplan.spi.store import Conflict, Head, Holder, Lock, Store, StoreDamaged, StoreError
@@ -116,8 +117,8 @@ def swap(store: Store, opened: Opened, state: State, lock: Lock) -> Opened:
     """Put `state` into the store as the next snapshot, with a fresh journal."""
     following = compact(replace(state, serial=opened.head.serial + 1))
     document = codec.encode(following, opened.snapshot.checksum)
+    snapshot = codec.decode(document)  # before it is written: nothing may stand in the store that cannot be read
     head = store.swap_head(opened.head, document, following.serial, lock)
-    snapshot = codec.decode(document)
     return Opened(head, snapshot, Reading((), 0, seed_of(snapshot.checksum)), snapshot.state)
 
 
@@ -137,7 +138,10 @@ class Session:
         self._lock = lock
         self._clock = clock
         self._commit = Commit(store, opened.head.serial, seed_of(opened.snapshot.checksum), lock, Builder(opened.state))
-        self._ended = False
+        self.interrupted = opened.state.open_run
+        """The run before, when it did not end: its intents are in the state, the world is to be swept for
+        its objects.
+        """
 
     def __enter__(self) -> Session:
         return self
@@ -275,7 +279,6 @@ class Session:
         """
         try:
             self._write("run_end", outcome=outcome)
-            self._ended = True
             return swap(self._store, self._opened, self._commit.close(), self._lock).state
         finally:
             self.close()
@@ -291,11 +294,12 @@ class Session:
         serial = self._opened.head.serial + 1
         kept = present is not None and present.generation == record.generation
         created = present.created_serial if present is not None and kept else serial
-        return replace(record, created_serial=created, updated_serial=serial)
+        attributes = plain(record.attributes, f"{record.address}: attributes")
+        return replace(record, attributes=attributes, created_serial=created, updated_serial=serial)
 
     def _write(self, kind: EntryType, address: str = "", **data: Any) -> None:
         facts = {"address": address, **data} if address else data
-        self._commit.write(Entry(kind, self._clock(), self.run, facts), address)
+        self._commit.write(Entry(kind, self._clock(), self.run, plain(facts, kind)), address)
 
 
 __all__ = ["Ledger", "Opened", "Session", "StoreError", "fold", "open_store", "swap"]

@@ -6,6 +6,8 @@ It decides nothing: the order of calls, and what an error means, are the busines
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 from pathlib import Path
 
@@ -22,7 +24,7 @@ class Files:
 
     def make_folder(self, path: Path) -> None:
         """Make a folder and its parents, durably."""
-        missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+        missing = [folder for folder in (path, *path.parents) if not self.exists(folder)]
         for folder in reversed(missing):
             folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
             self.sync_folder(folder.parent)
@@ -44,7 +46,7 @@ class Files:
     def write_at(self, fd: int, data: bytes, offset: int) -> None:
         """Write a small block in place."""
         if os.pwrite(fd, data, offset) != len(data):
-            raise OSError(5, "short write")
+            raise OSError(errno.EIO, "short write")
 
     def sync(self, fd: int) -> None:
         """Make content and size durable (fsync)."""
@@ -81,6 +83,30 @@ class Files:
         if len(data) > limit:
             raise ValueError(f"{path} is larger than {limit} bytes")
         return data
+
+    def exists(self, path: Path) -> bool:
+        """Tell whether there is something at `path`."""
+        return path.exists()
+
+    def identity(self, place: Path | int) -> tuple[int, int] | None:
+        """Return what tells one file from another, of a path or a file descriptor; None when nothing is there."""
+        try:
+            found = os.fstat(place) if isinstance(place, int) else os.stat(place)
+        except FileNotFoundError:
+            return None
+        return found.st_dev, found.st_ino
+
+    def modified(self, path: Path) -> float:
+        """Return when a file was last written. Units: seconds since the epoch."""
+        return path.stat().st_mtime
+
+    def try_lock(self, fd: int) -> bool:
+        """Take the exclusive flock of an open file if it is free. It ends when the file is closed, also by death."""
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
 
     def names(self, folder: Path) -> list[str]:
         """Return the names in a folder, sorted; none when there is no such folder."""

@@ -79,8 +79,9 @@ class History:
         days: set[int] = set()
         for position, (_, key) in enumerate(self.list()):
             path = self._folder / f"{key}.json.zst"
-            day = int(path.stat().st_mtime // 86400)
-            last_of_day = day not in days and now - path.stat().st_mtime < DAYS * 86400
+            written = self._files.modified(path)
+            day = int(written // 86400)
+            last_of_day = day not in days and now - written < DAYS * 86400
             days.add(day)
             if position >= NEWEST and not last_of_day and f"{key}.pin" not in names:
                 self._files.unlink(path)

@@ -23,7 +23,7 @@ from mlplan.spi.store import Conflict, Head, Holder, Lock, StoreDamaged, StoreEr
 from mlplan_state import locking
 from mlplan_state.files import Files, write_durably
 from mlplan_state.history import History
-from mlplan_state.journal import Journal, check_journal
+from mlplan_state.journal import Journal, check_journal, journal_path
 from mlplan_state.locking import LocalLock
 
 DEFAULT_FOLDER = ".mlplan/state"
@@ -65,10 +65,10 @@ class LocalStore:
     def exists(self) -> bool:
         """Tell whether this state was ever initialised, even if its document is damaged now."""
         return (
-            self._marker.exists()
-            or self._state.exists()
+            self._files.exists(self._marker)
+            or self._files.exists(self._state)
             or self._history.newest() >= 0
-            or any(_JOURNAL.fullmatch(name) for name in self._files.names(self.folder))
+            or bool(self._journals())
         )
 
     def initialise(self, document: bytes) -> None:
@@ -176,27 +176,34 @@ class LocalStore:
         held = _ours(lock)
         with self._mutex, self._guard(held, self._state):
             held.verify()
-            serials = [int(m[1]) for m in map(_JOURNAL.fullmatch, self._files.names(self.folder)) if m]
-            highest = max([self._history.newest(), *serials], default=-1)
-            if _serial_of(document) != serial or serial <= highest:
-                raise StoreError("Wrong serial", f"Serial {serial} must be higher than {highest}.")
-            self._set_aside(serials)
+            if _serial_of(document) != serial or serial < self.next_serial():
+                raise StoreError("Wrong serial", f"The document must have serial {self.next_serial()} or higher.")
+            self._set_aside()
             self._put(document, serial, held)
             return Head(serial, document, _tag(document))
 
-    def _set_aside(self, serials: list[int]) -> None:
+    def next_serial(self) -> int:
+        """Return a serial higher than everything that was ever here, as far as the files tell. For repair alone."""
+        with self._guard(None, self.folder):
+            state = self._files.read(self._state) if self._files.exists(self._state) else b""
+            return max(_serial_of(state) or 0, self._history.newest(), *self._journals(), 0) + 1
+
+    def _journals(self) -> list[int]:
+        return [int(m[1]) for m in map(_JOURNAL.fullmatch, self._files.names(self.folder)) if m]
+
+    def _set_aside(self) -> None:
         folder = self.folder / "damaged"
         self._files.make_folder(folder)
         stamp = f"{int(self._clock())}-{os.getpid()}"
-        if self._state.exists():
+        if self._files.exists(self._state):
             self._files.link(self._state, folder / f"{stamp}-state.json")
-        for serial in serials:
-            name = f"journal.{serial}.jsonl"
-            self._files.replace(self.folder / name, folder / f"{stamp}-{name}")
+        for serial in self._journals():
+            path = journal_path(self.folder, serial)
+            self._files.replace(path, folder / f"{stamp}-{path.name}")
         self._files.sync_folder(folder)
 
     def _put(self, document: bytes, serial: int, held: LocalLock) -> None:
-        if (self.folder / f"journal.{serial}.jsonl").exists():
+        if self._files.exists(journal_path(self.folder, serial)):
             raise StoreDamaged(
                 "A journal of a later snapshot is there",
                 f"{self.folder} holds journal.{serial}.jsonl: an old state.json was put in place of a newer one.",
@@ -211,10 +218,9 @@ class LocalStore:
             Journal.create(self._files, self.folder, serial)
         except FileExistsError:
             raise Conflict("The lock was taken away", "Another run has gone on from here.") from None
-        for name in self._files.names(self.folder):
-            match = _JOURNAL.fullmatch(name)
-            if match and int(match[1]) < serial:
-                self._files.unlink(self.folder / name)
+        for older in self._journals():
+            if older < serial:
+                self._files.unlink(journal_path(self.folder, older))
         self._history.prune(self._clock())
 
     def history(self) -> list[tuple[int, str]]:
@@ -252,15 +258,14 @@ class LocalStore:
                 if name.endswith(".tmp"):
                     self._files.unlink(folder / name)
         if lock.previous.condition != "free":
-            for name in self._files.names(self.folder):
-                if _JOURNAL.fullmatch(name):
-                    path = self.folder / name
-                    temporary = lock.temporary(path)
-                    write_durably(self._files, temporary, self._files.read(path))
-                    lock.verify()
-                    self._files.replace(temporary, path)
-                    self._files.sync_folder(self.folder)
-        if self._state.exists() and not self._marker.exists():
+            for serial in self._journals():
+                path = journal_path(self.folder, serial)
+                temporary = lock.temporary(path)
+                write_durably(self._files, temporary, self._files.read(path))
+                lock.verify()
+                self._files.replace(temporary, path)
+                self._files.sync_folder(self.folder)
+        if self._files.exists(self._state) and not self._files.exists(self._marker):
             self._mark()
 
     def break_lock(self) -> Holder | None:
@@ -273,7 +278,7 @@ class LocalStore:
         path = self._blob(key)
         _check_blob(key, data, StoreError)
         with self._mutex, self._guard(None, path):
-            if path.exists():
+            if self._files.exists(path):
                 return
             self._files.make_folder(path.parent)
             temporary = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")

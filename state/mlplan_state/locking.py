@@ -10,7 +10,6 @@ died holds nothing.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import secrets
@@ -77,11 +76,7 @@ class LocalLock:
         """Raise Conflict unless this lock is still the one in force."""
         if self._fd is None:
             raise Conflict("The lock was given back", "A run that has ended cannot write any more.")
-        try:
-            there, mine = os.stat(self._path), os.fstat(self._fd)
-        except FileNotFoundError:
-            there = None
-        if there is None or (there.st_dev, there.st_ino) != (mine.st_dev, mine.st_ino):
+        if self._files.identity(self._path) != self._files.identity(self._fd):
             raise Conflict(
                 "The lock was taken away",
                 "Somebody ran force-unlock while this run held it. This run writes nothing more; "
@@ -138,14 +133,9 @@ def take(files: Files, path: Path, holder: Holder, timeout: float) -> LocalLock:
 def _try(files: Files, path: Path) -> int | None:
     fd = files.open(path, os.O_RDWR | os.O_CREAT)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         # Between open and flock another file may have come to stand at this path; then this flock guards nothing.
-        there, mine = os.stat(path), os.fstat(fd)
-        if (there.st_dev, there.st_ino) == (mine.st_dev, mine.st_ino):
+        if files.try_lock(fd) and files.identity(path) == files.identity(fd):
             return fd
-    except (BlockingIOError, FileNotFoundError):
-        files.close(fd)
-        return None
     except BaseException:
         files.close(fd)
         raise
