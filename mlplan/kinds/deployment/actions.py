@@ -196,10 +196,10 @@ def _versions(where: Place, record: Record, context: Context, *names: str | None
 
 
 def _refuse_altered(version: Version, context: Context, address: str) -> None:
-    from mlplan.artifact.layout import verify
+    from mlplan.artifact.manifest import verify
 
     folder = context.services.artifact_path(version.artifact)
-    problems = verify(folder)
+    problems = verify(folder, version.artifact)
     if problems:
         raise DiagnosticError(
             Diagnostic(

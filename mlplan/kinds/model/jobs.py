@@ -46,7 +46,8 @@ class Finished:
 
 @dataclass(frozen=True)
 class Job:
-    """What to run for a step. document: written as job.json into the attempt's folder before the start."""
+    """What to run for a step. document: written as job.json into the attempt's folder before the start; the word "{job}" in
+    the command stands for its path."""
 
     command: tuple[str, ...]
     document: Mapping[str, Any]
@@ -83,7 +84,7 @@ def _spec(step: Step, job: Job, name: str, attempt: int, folder: Path, context: 
     return JobSpec(
         f"{name}-{attempt}",
         f"{step.token}-{attempt}",
-        job.command,
+        tuple(str(folder / "job.json") if word == "{job}" else word for word in job.command),
         folder,
         context.root,
         {**job.environment, "MLPLAN_JOB": str(folder / "job.json")},
@@ -97,7 +98,7 @@ def _spec(step: Step, job: Job, name: str, attempt: int, folder: Path, context: 
 
 def _start(runs: Runs, spec: JobSpec, job: Job, folder: Path) -> JobStatus:
     (folder / "output").mkdir(parents=True, exist_ok=True)
-    document = {**job.document, "output": str(folder / "output"), "result": str(folder / "result.json")}
+    document = {"output": str(folder / "output"), **job.document, "result": str(folder / "result.json")}
     (folder / "job.json").write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2))
     return runs.start_job(spec)
 
