@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from mlplan.engine.types import Action, Change, Step
 from mlplan.lang.diagnostic import Diagnostic, DiagnosticError
@@ -87,13 +88,8 @@ def link_steps(changes: Sequence[Change]) -> tuple[Step, ...]:
         for address in in_order(needs_of):
             before = tuple(dict.fromkeys(s for d in needs_of[address] for s in last.get(d, ())))
             for step in by_address[address].steps:
-                linked.append(_with_needs(step, before))
+                linked.append(replace(step, needs=() if step.free else before))
                 before = (step.id,)
             last[address] = before
     return tuple(linked)
 
-
-def _with_needs(step: Step, needs: tuple[str, ...]) -> Step:
-    from dataclasses import replace
-
-    return replace(step, needs=needs)

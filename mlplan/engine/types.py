@@ -82,7 +82,10 @@ class FieldChange:
 
 @dataclass(frozen=True)
 class Step:
-    """One unit of work: small, safe to repeat, with a deterministic token. needs: ids of steps that must be done before."""
+    """One unit of work: small, safe to repeat, with a deterministic token. needs: ids of steps that must be done before.
+
+    free: it does not wait for what its address depends on, nor is it skipped with it: an alert must go out in any case.
+    """
 
     id: str
     address: str
@@ -92,6 +95,7 @@ class Step:
     token: str
     inputs: Mapping[str, Any] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
+    free: bool = False
 
 
 @dataclass(frozen=True)

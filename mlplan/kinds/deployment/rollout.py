@@ -42,6 +42,7 @@ class Rollout:
     target, stable: version names ("v4"); stable is None for the first deployment. index: of the present step, -1 before the
     first. since: when the phase began. step_since: when the router confirmed the present step. analysis: what the judge keeps
     for the present step, harm: for the whole rollout; cursor: counters up to which looks were counted, by version.
+    thresholds: milliseconds over which a request counts as slow, by criterion, fixed for the rollout.
     """
 
     generation: int
@@ -59,6 +60,7 @@ class Rollout:
     analysis: Mapping[str, Any] | None = None
     harm: Mapping[str, Any] | None = None
     cursor: Mapping[str, Any] = field(default_factory=dict)
+    thresholds: Mapping[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types."""

@@ -48,14 +48,13 @@ class Ticker:
         self._splits = capable(provider, Splits, "split traffic")
         self._measures = capable(provider, Measures, "count requests")
         self._runs = capable(provider, Runs, "run jobs")
-        self._judged: looks.Judged | None = None
 
     def run(self, rollout: Rollout, superseded: str = "") -> Rollout:
         """Return the document where it stands when there is nothing more to do now."""
         rollout = self._keep(rollout, ())
         while not rollout.ended:
             seen, judged = self._observe(rollout, superseded)
-            counted = self._counted(rollout, judged)
+            counted = judged.rollout if judged else self._counting_from(rollout)
             following = decide(counted, self.place.policy, seen)
             evidence = judged.evidence if judged else ()
             if following != rollout:
@@ -77,9 +76,6 @@ class Ticker:
         """Make units and weights what the document promises: capacity before weight, weight away before units go."""
         services: Services = self._context.services
         self._splits.ensure_endpoint(self.place.endpoint())
-        wanted = {rollout.target, *([rollout.stable] if rollout.stable else [])}
-        if rollout.phase == "rolled_back":
-            wanted.discard(rollout.target)
         if rollout.phase == "provisioning":
             self._serves.ensure_unit(self.place.unit(rollout.target, self._versions[rollout.target].artifact, services))
         if rollout.stable and self._unit(rollout.stable).state in ("absent", "failed"):
@@ -100,7 +96,8 @@ class Ticker:
         endpoint = self._splits.inspect_endpoint(self.place.endpoint_name)
         judged = None
         if rollout.phase in ("analyzing", "paused") or (rollout.phase == "baking" and rollout.stable):
-            judged = looks.look(self.place, rollout, self._counters(), self._context.now())
+            share = target_weight(rollout, self.place.policy)
+            judged = looks.look(self.place, rollout, self._counters(), share, self._context.now())
             self._show_look(rollout, judged)
         smoke = rollout.smoke
         if rollout.phase == "provisioning" and target.state == "ready" and self.place.policy.smoke_test and not smoke:
@@ -114,20 +111,14 @@ class Ticker:
             confirmed=endpoint.state == "ready" and (not promised or dict(endpoint.weights) == promised),
             smoke=smoke,
             step_verdict=judged.step_verdict if judged else Verdict.INCONCLUSIVE,
-            harm=judged.harm_reason if judged else "",
+            harm=judged.harm if judged else "",
             superseded=superseded,
             aborted=str(self.record.attributes.get("abort") or ""),
         ), judged
 
-    def _counted(self, rollout: Rollout, judged: looks.Judged | None) -> Rollout:
-        if judged is None:
-            # The cursor starts where the window starts: whatever was counted before the router's confirmation is not of it.
-            if rollout.phase == "shifting":
-                return replace(rollout, cursor=looks.cursors(self._counters()))
-            return rollout
-        return replace(
-            rollout, analysis=judged.step, harm=judged.harm, cursor=judged.cursor, looks=rollout.looks + 1
-        )
+    def _counting_from(self, rollout: Rollout) -> Rollout:
+        """Set the cursor while weights move: what was counted before the router's confirmation is not of the next window."""
+        return replace(rollout, cursor=looks.cursors(self._counters())) if rollout.phase == "shifting" else rollout
 
     def _counters(self) -> dict[str, VersionCounters]:
         measured = self._measures.measure(self.place.endpoint_name)

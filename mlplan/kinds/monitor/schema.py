@@ -25,10 +25,6 @@ WATCH = BlockSchema(
     "One thing to watch.",
     {
         "drift": Argument(reference_to("data_contract"), "A drift rule of a contract, over what was really sent."),
-        "drift_of": Argument(STRING, "Watch the distribution of what the model answers.", choices=("predictions",)),
-        "distance": Argument(STRING, "Distance.", choices=("psi", "jensen_shannon", "wasserstein", "ks", "chi2")),
-        "at_most": Argument(NUMBER, "Largest distance that is no drift.", default=0.2),
-        "min_rows": Argument(INTEGER, "Fewer rows than this say nothing.", default=500),
         "in_a_row": Argument(INTEGER, "Windows that must fail one after the other.", default=1),
         "error_rate": Argument(RATE_LIMIT, "Share of requests answered with an error."),
         "p95_latency": Argument(LATENCY_LIMIT, "95th percentile of the time to answer."),
