@@ -9,7 +9,7 @@ from mlplan.engine.types import Action, Change, Desired, FieldChange, Observatio
 from mlplan.kinds.deployment.spec import check_rollout
 from mlplan.kinds.deployment.waiting import parse_hours
 from mlplan.kinds.environment.schema import SCHEMA
-from mlplan.kinds.plain import plain
+from mlplan.engine.plain import plain
 from mlplan.lang.diagnostic import Diagnostic
 from mlplan.ledger.evidence import digest_of
 from mlplan.ledger.records import Operation, Record

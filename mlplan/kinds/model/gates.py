@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mlplan.kinds.plain import plain
+from mlplan.engine.plain import plain
 from mlplan.lang.diagnostic import Diagnostic, suggestion
 from mlplan.ledger.evidence import digest_of
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlplan.kinds.plain import plain
+from mlplan.engine.plain import plain
 from mlplan.lang.diagnostic import Diagnostic, DiagnosticError
 from mlplan.ledger.evidence import digest_of
 

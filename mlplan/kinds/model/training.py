@@ -17,7 +17,7 @@ from mlplan.engine.types import Desired, Outcome, Result, Step
 from mlplan.kinds.capabilities import capable
 from mlplan.kinds.data_contract.reading import contract_of
 from mlplan.kinds.model.jobs import Finished, Job, run
-from mlplan.kinds.plain import plain
+from mlplan.engine.plain import plain
 from mlplan.lang.diagnostic import Diagnostic, DiagnosticError
 from mlplan.ledger.evidence import Evidence, Verdict
 from mlplan.ledger.records import Operation, Record

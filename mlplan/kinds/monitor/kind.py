@@ -11,7 +11,7 @@ from mlplan.engine.types import Action, Cause, Change, Desired, Observation, Out
 from mlplan.kinds.monitor import answers
 from mlplan.kinds.monitor.schema import SCHEMA
 from mlplan.kinds.monitor.watching import watch_all
-from mlplan.kinds.plain import plain
+from mlplan.engine.plain import plain
 from mlplan.lang.diagnostic import Diagnostic
 from mlplan.ledger.evidence import Verdict, digest_of, worst
 from mlplan.ledger.records import Operation, Record
