@@ -1,0 +1,202 @@
+"""The only place where kinds, providers and stores meet the engine."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+from mlplan.config.load import load
+from mlplan.config.program import Program
+from mlplan.engine.kind import Kind
+from mlplan.engine.plan import World
+from mlplan.kinds.services import Services
+from mlplan.lang.diagnostic import Diagnostic, DiagnosticError, suggestion
+from mlplan.ledger.session import Ledger
+from mlplan.spi.capabilities import Provider, ProviderFactory
+from mlplan.spi.schema import BlockSchema
+from mlplan.spi.store import Store, StoreFactory
+
+DEFAULT_PROVIDER = "local"
+DEFAULT_STORE = "local"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a command was told. variables: -var texts; variable_files: -var-file; environment: MLPLAN_VAR_* and more."""
+
+    root: Path
+    variables: Mapping[str, str] = field(default_factory=dict)
+    variable_files: tuple[Path, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    workspace: str = "default"
+
+
+@dataclass(frozen=True)
+class Project:
+    """Everything a use case works with."""
+
+    settings: Settings
+    program: Program
+    kinds: Mapping[str, Kind]
+    providers: Providers
+    store: Store
+    ledger: Ledger
+    services: Services
+    pins: LockPins
+    warnings: tuple[Diagnostic, ...] = ()
+
+    def world(self) -> World:
+        """Return what surrounds a plan now."""
+        return World(
+            self.settings.root,
+            self.kinds,
+            self.providers.get,
+            self.services,
+            self.store.get_blob,
+            self.store.put_blob,
+            time.time(),
+            self.pins.digest(),
+            self.settings.workspace,
+        )
+
+
+def kinds() -> dict[str, Kind]:
+    """Return every kind by name."""
+    from mlplan.kinds.data_contract.kind import DataContractKind
+    from mlplan.kinds.deployment.kind import DeploymentKind
+    from mlplan.kinds.environment.kind import EnvironmentKind
+    from mlplan.kinds.model.kind import ModelKind
+    from mlplan.kinds.monitor.kind import MonitorKind
+
+    every: list[Kind] = [DataContractKind(), ModelKind(), DeploymentKind(), EnvironmentKind(), MonitorKind()]
+    return {kind.name: kind for kind in every}
+
+
+def schemas() -> dict[str, BlockSchema]:
+    """Return the schemas of the nouns that files may declare."""
+    return {name: kind.schema for name, kind in kinds().items() if name != "deployment"}
+
+
+def open_project(settings: Settings) -> Project:
+    """Load the files and wire everything to them. Raises: DiagnosticError with every mistake in the files."""
+    program, diagnostics = load(
+        settings.root,
+        schemas=schemas(),
+        variables=settings.variables,
+        variable_files=settings.variable_files,
+        environment=settings.environment,
+        workspace=settings.workspace,
+    )
+    if program is None or any(d.is_error for d in diagnostics):
+        raise DiagnosticError(*diagnostics)
+    pins = LockPins(settings.root)
+    store = open_store(program, settings)
+    return Project(
+        settings,
+        program,
+        kinds(),
+        Providers(program, settings.root),
+        store,
+        Ledger(store),
+        Services(settings.root, sys.executable, pins),
+        pins,
+        tuple(diagnostics),
+    )
+
+
+def open_store(program: Program, settings: Settings) -> Store:
+    """Return the store that the `backend` block names, or the local one."""
+    backend = program.backend
+    name = backend.type if backend is not None else DEFAULT_STORE
+    factory = cast("StoreFactory", plug_in("mlplan.stores", name, "state store"))
+    values, diagnostics = program.backend_settings(factory.schema)
+    if any(d.is_error for d in diagnostics):
+        raise DiagnosticError(*diagnostics)
+    return factory(values, settings.root, settings.workspace)
+
+
+def plug_in(group: str, name: str, what: str) -> Any:
+    """Load a plug-in by entry point. Raises: DiagnosticError (unknown-plug-in, missing-extra)."""
+    known = {point.name: point for point in importlib.metadata.entry_points(group=group)}
+    point = known.get(name)
+    if point is None:
+        detail = f'There is no {what} "{name}". Installed: {", ".join(sorted(known)) or "none"}.'
+        raise DiagnosticError(
+            Diagnostic("unknown-plug-in", "A plug-in is not installed", detail, hint=suggestion(name, known))
+        )
+    try:
+        return point.load()
+    except ImportError as error:
+        detail = f'The {what} "{name}" needs a package that is missing ({error.name}). Install it:\n    pip install "mlplan[{name}]"'
+        raise DiagnosticError(Diagnostic("missing-extra", "A plug-in lacks a package", detail)) from error
+
+
+class Providers:
+    """Configured providers, made when first used."""
+
+    def __init__(self, program: Program, root: Path) -> None:
+        self._program = program
+        self._root = root
+        self._made: dict[str, Provider] = {}
+
+    def get(self, name: str | None) -> Provider:
+        """Return a provider by its local name; the local one when a block names none."""
+        name = name or DEFAULT_PROVIDER
+        if name not in self._made:
+            self._made[name] = self._make(name)
+        return self._made[name]
+
+    def _make(self, name: str) -> Provider:
+        config = self._program.providers.get(name)
+        type_name = config.type if config is not None else name.partition(".")[0]
+        factory = cast("ProviderFactory", plug_in("mlplan.providers", type_name, "provider"))
+        values: Mapping[str, Any] = {}
+        if config is not None:
+            values, diagnostics = self._program.provider_settings(config, factory.schema)
+            if any(d.is_error for d in diagnostics):
+                raise DiagnosticError(*diagnostics)
+        return factory(values, self._root)
+
+
+class LockPins:
+    """The pins in `mlplan.lock.hcl`, read once, written at every change."""
+
+    def __init__(self, root: Path) -> None:
+        from mlplan.config.lock import read_lock
+
+        self._path = root / "mlplan.lock.hcl"
+        self._pins, diagnostics = read_lock(self._path)
+        if any(d.is_error for d in diagnostics):
+            raise DiagnosticError(*diagnostics)
+
+    def get(self, address: str) -> Mapping[str, Any] | None:
+        """Return what is pinned for an address."""
+        return self._pins.get(address)
+
+    def put(self, address: str, values: Mapping[str, Any]) -> None:
+        """Pin; written to the lock file at once."""
+        if self._pins.get(address) != dict(values):
+            self._pins = {**self._pins, address: dict(values)}
+            self._write()
+
+    def drop(self, address: str) -> None:
+        """Take the pin of an address out."""
+        if address in self._pins:
+            self._pins = {a: v for a, v in self._pins.items() if a != address}
+            self._write()
+
+    def digest(self) -> str:
+        """Return the digest of all pins."""
+        from mlplan.ledger.evidence import digest_of
+
+        return digest_of({address: dict(values) for address, values in self._pins.items()})
+
+    def _write(self) -> None:
+        from mlplan.config.lock import write_lock
+
+        write_lock(self._path, self._pins)

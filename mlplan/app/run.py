@@ -1,0 +1,177 @@
+"""Plan and apply: the two use cases everything else is about."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mlplan.app.compose import Project
+from mlplan.engine.events import Event, Listener
+from mlplan.engine.execute import Executor, RunContext, RunResult
+from mlplan.engine.kind import Options
+from mlplan.engine.outputs import output_changes
+from mlplan.engine.plan import make_plan, state_digest
+from mlplan.engine.planfile import check_fresh, project_key, read_plan, write_plan
+from mlplan.engine.types import Action, Outcome, Plan, Result, most_serious
+from mlplan.lang.diagnostic import Diagnostic, DiagnosticError, has_errors
+from mlplan.ledger.records import State
+from mlplan.ledger.session import Session
+from mlplan.spi.store import Holder
+
+
+def read_state(project: Project) -> State:
+    """Return the state. Raises: DiagnosticError (not-initialised), StoreError."""
+    if not project.ledger.exists():
+        detail = "There is no state for this project yet. Make one:\n    mlplan init"
+        raise DiagnosticError(Diagnostic("not-initialised", "This project is not initialised", detail))
+    return project.ledger.open_read()
+
+
+def plan(project: Project, options: Options) -> Plan:
+    """Return the plan from the present state, without a lock."""
+    return make_plan(project.program, read_state(project), project.world(), options)
+
+
+def save(project: Project, made: Plan, path: Path) -> None:
+    """Write a signed plan file."""
+    write_plan(made, path, project_key(project.services.folder))
+
+
+def load_saved(project: Project, path: Path) -> Plan:
+    """Read a plan file of this project. Raises: DiagnosticError."""
+    return read_plan(path, project_key(project.services.folder))
+
+
+def plan_exit_code(made: Plan, detailed: bool) -> int:
+    """Return the exit code of a plan: 1 for errors, 3 when a contract says no already, 2 for changes if asked for."""
+    codes: set[int] = set()
+    if has_errors(made.diagnostics):
+        return 1
+    if any(change.blocked for change in made.changes):
+        codes.add(3)
+    if detailed and not made.is_empty:
+        codes.add(2)
+    return most_serious(codes)
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What an apply did. plan None: there was nothing to confirm, or it was not confirmed."""
+
+    plan: Plan
+    result: RunResult = field(default_factory=RunResult)
+    confirmed: bool = True
+    outputs: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def exit_code(self) -> int:
+        """Return the exit code of the apply."""
+        if has_errors(self.plan.diagnostics) or not self.confirmed:
+            return 1
+        return self.result.exit_code
+
+
+@dataclass
+class Run:
+    """One apply in progress: the context is there for signal handlers once the steps have begun."""
+
+    context: RunContext | None = None
+
+
+def apply(
+    project: Project,
+    options: Options,
+    listener: Listener,
+    confirm: Callable[[Plan], bool],
+    saved: Plan | None = None,
+    lock_timeout: float = 0.0,
+    command: str = "apply",
+    run: Run | None = None,
+) -> Applied:
+    """Plan under the lock (or check a saved plan), ask, carry out, keep the outputs.
+
+    Raises: DiagnosticError, LockHeld, StoreError.
+    """
+    read_state(project)
+    identity = uuid.uuid4().hex[:12]
+    with project.ledger.begin(identity, holder(identity, command), command, lock_timeout, command) as session:
+        made = saved or make_plan(project.program, session.state, project.world(), options)
+        if saved is not None:
+            check_fresh(
+                saved, session.state, state_digest(session.state), project.program.digest, project.pins.digest()
+            )
+        if has_errors(made.diagnostics):
+            session.end("nothing done: the plan has errors")
+            return Applied(made)
+        if (made.is_empty and not made.pending) or not confirm(made):
+            session.end("nothing to do" if made.is_empty else "not confirmed")
+            return Applied(made, confirmed=made.is_empty)
+        if saved is not None:
+            session.plan_used(saved.id)
+        return _carry_out(project, made, options, session, listener, identity, run)
+
+
+def _carry_out(
+    project: Project, made: Plan, options: Options, session: Session, listener: Listener, identity: str, run: Run | None
+) -> Applied:
+    world = project.world()
+    context = RunContext(project.program, world, session, options, identity, listener)
+    if run is not None:
+        run.context = context
+    result = Executor(made, project.kinds, session, context).run(options.parallelism)
+    state = session.state
+    from mlplan.engine.memory import Memory
+
+    memory = Memory(state.records, project.kinds)
+    changes = output_changes(project.program, state, options, memory.values)
+    values = {c.name: _plain_output(c.after) for c in changes if c.after is not None}
+    session.outputs(values)
+    if made.destroy and not session.state.records:
+        listener(Event("note", "", "everything is removed", at=time.time()))
+    session.end(_outcome(result))
+    return Applied(made, result, outputs=values)
+
+
+def _plain_output(value: object) -> object:
+    from mlplan.engine.plain import plain
+
+    return plain(value)
+
+
+def _outcome(result: RunResult) -> str:
+    found = {str(outcome.result) for outcome in result.outcomes.values()}
+    return ", ".join(sorted(found)) or "nothing to do"
+
+
+def holder(run: str, operation: str) -> Holder:
+    """Return who holds the lock."""
+    try:
+        who = getpass.getuser()
+    except (KeyError, OSError):
+        who = str(os.getuid())
+    return Holder(who, socket.gethostname(), os.getpid(), time.time(), operation, run)
+
+
+def held(made: Plan) -> list[tuple[str, str]]:
+    """Return the addresses that stay at an earlier version, with the reason."""
+    return [(c.address, c.held) for c in made.changes if c.held]
+
+
+def waits(outcomes: RunResult) -> list[tuple[str, Outcome]]:
+    """Return the steps that could not be decided yet."""
+    return [(step, o) for step, o in outcomes.outcomes.items() if o.result is Result.WAITING]
+
+
+def counts(made: Plan) -> dict[str, int]:
+    """Return how many addresses each action has, for the last line of a plan."""
+    found = {str(action): 0 for action in Action}
+    for change in made.changes:
+        if change.steps or change.action is Action.MOVE:
+            found[str(change.action)] += 1
+    return found
