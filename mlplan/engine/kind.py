@@ -28,6 +28,7 @@ class Options:
     targets: tuple[str, ...] = ()
     excludes: tuple[str, ...] = ()
     replace: tuple[str, ...] = ()
+    only_kinds: tuple[str, ...] = ()
     wait: bool = True
     parallelism: int = 10
 

@@ -206,7 +206,8 @@ def _select(planning: _Planning) -> list[Change]:
         wanted -= graph.closure(roots, graph.reverse(edges))
     chosen = []
     for change in planning.changes.values():
-        if change.address not in wanted or (options.unattended and change.action is Action.REMOVE):
+        other_kind = bool(options.only_kinds) and change.kind not in options.only_kinds
+        if change.address not in wanted or other_kind or (options.unattended and change.action is Action.REMOVE):
             chosen.append(replace(change, action=Action.KEEP, steps=(), reasons=(), fields=()))
         else:
             chosen.append(change)
