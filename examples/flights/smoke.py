@@ -29,7 +29,7 @@ FLIGHT = {
 def ask(url: str, row: dict[str, object]) -> tuple[dict[str, object], str]:
     """Return the answer to one row, and the version that gave it."""
     body = json.dumps({"instances": [row]}).encode()
-    request = urllib.request.Request(f"{url.rstrip('/')}/invocations", body, {"content-type": "application/json"})
+    request = urllib.request.Request(f"{url.rstrip('/')}/predict", body, {"content-type": "application/json"})
     with urllib.request.urlopen(request, timeout=20) as response:
         return json.load(response), response.headers.get("x-mlplan-model-version", "")
 
