@@ -1,0 +1,64 @@
+"""Commands by which people decide: promote, release, override, force-unlock."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mlplan.app import decide
+from mlplan.cli.options import Chdir, Var, VarFile, Workspace, project, settings
+
+Reason = Annotated[str, typer.Option("--reason", help="Why; kept in the history.")]
+Who = Annotated[str | None, typer.Option("--who", help="In whose name; the current user when left out.")]
+
+
+def register(application: typer.Typer) -> None:
+    """Add the commands."""
+    application.command()(promote)
+    application.command()(release)
+    application.command()(override)
+    application.command("force-unlock")(force_unlock)
+
+
+def promote(
+    name: Annotated[str, typer.Argument(help="Where to, as flights@production.")],
+    reason: Reason = "", who: Who = None,
+    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "default",  # noqa: B006
+) -> int:  # fmt: skip
+    """Approve the version that waits to come into an environment; the next apply brings it there."""
+    opened = project(settings(chdir, var, var_file, workspace))
+    sys.stderr.write(decide.promote(opened, name, who, reason) + ". Next: mlplan apply\n")
+    return 0
+
+
+def release(
+    name: Annotated[str, typer.Argument(help="What to release: a model, a contract, or flights@production.")],
+    reason: Reason = "",
+    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "default",  # noqa: B006
+) -> int:  # fmt: skip
+    """End a hold: what was rejected may be tried again by the next apply."""
+    opened = project(settings(chdir, var, var_file, workspace))
+    sys.stderr.write(decide.release(opened, name, reason) + ". Next: mlplan apply\n")
+    return 0
+
+
+def override(
+    gate: Annotated[str, typer.Argument(help="The gate, as model.fraud.gate.fair_by_age.")],
+    reason: Reason = "", who: Who = None,
+    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "default",  # noqa: B006
+) -> int:  # fmt: skip
+    """Let the newest rejected version pass one gate, with a reason that is kept."""
+    opened = project(settings(chdir, var, var_file, workspace))
+    sys.stderr.write(decide.override(opened, gate, reason, who) + ". Next: mlplan apply\n")
+    return 0
+
+
+def force_unlock(chdir: Chdir = Path(), workspace: Workspace = "default") -> int:
+    """Take the lock away from a run that is gone; whatever it still tries to write is refused."""
+    opened = project(settings(chdir, workspace=workspace))
+    holder = opened.ledger.break_lock()
+    sys.stderr.write(f"Taken from {holder.who} on {holder.host} (run {holder.run}).\n" if holder else "Nobody held it.\n")
+    return 0

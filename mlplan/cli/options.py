@@ -1,0 +1,72 @@
+"""The options that many commands share, and the project they describe."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mlplan.app.compose import Project, Settings, open_project
+from mlplan.cli import errors, terminal
+from mlplan.lang.diagnostic import Diagnostic, DiagnosticError
+
+Chdir = Annotated[
+    Path, typer.Option("--chdir", help="Work in this folder instead of the current one.", show_default=False)
+]
+Var = Annotated[list[str], typer.Option("--var", help="A variable as NAME=VALUE. May be repeated.", show_default=False)]
+VarFile = Annotated[
+    list[Path], typer.Option("--var-file", help="A file of variables. May be repeated.", show_default=False)
+]
+Json = Annotated[bool, typer.Option("--json", help="Write JSON for programs instead of text.")]
+NoColor = Annotated[bool, typer.Option("--no-color", help="No colour, as with NO_COLOR in the environment.")]
+Workspace = Annotated[str, typer.Option("--workspace", help="Which state of this project.", envvar="MLPLAN_WORKSPACE")]
+Target = Annotated[
+    list[str], typer.Option("--target", help="Only this address and what it needs. May be repeated.", show_default=False)
+]
+Exclude = Annotated[
+    list[str], typer.Option("--exclude", help="All but this address and what needs it.", show_default=False)
+]
+Replace = Annotated[
+    list[str], typer.Option("--replace", help="Train this model again even with the same recipe.", show_default=False)
+]
+LockTimeout = Annotated[str, typer.Option("--lock-timeout", help='How long to wait for the lock, as "5m".')]
+Parallelism = Annotated[int, typer.Option("--parallelism", help="Steps at the same time.", min=1, max=64)]
+AutoApprove = Annotated[bool, typer.Option("--auto-approve", "-y", help="Do not ask.")]
+
+
+def settings(
+    chdir: Path, var: list[str] | None = None, var_file: list[Path] | None = None, workspace: str = "default",
+    no_color: bool = False,
+) -> Settings:  # fmt: skip
+    """Return what the command line says. Raises: DiagnosticError (invalid-option)."""
+    terminal.choose(no_color, chdir)
+    variables = {}
+    for text in var or ():
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise DiagnosticError(_invalid(f'--var "{text}" is not of the form NAME=VALUE.'))
+        variables[name.strip()] = value
+    if not chdir.is_dir():
+        raise DiagnosticError(_invalid(f"--chdir {chdir} is not a folder."))
+    return Settings(chdir.resolve(), variables, tuple(var_file or ()), dict(os.environ), workspace)
+
+
+def project(given: Settings) -> Project:
+    """Return the wired project, after showing its warnings."""
+    opened = open_project(given)
+    if opened.warnings:
+        errors.show(opened.warnings, opened.program.sources)
+    return opened
+
+
+def seconds(text: str) -> float:
+    """Return a duration option in seconds."""
+    from mlplan.config.quantities import parse_duration
+
+    return parse_duration(text)
+
+
+def _invalid(detail: str) -> Diagnostic:
+    return Diagnostic("invalid-option", "An option cannot be used", detail)

@@ -1,0 +1,152 @@
+"""Commands that only read: show, output, state, history, explain, comment."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mlplan.app import explain as explaining
+from mlplan.app import run as use_cases
+from mlplan.cli.options import Chdir, Json, NoColor, Var, VarFile, Workspace, project, settings
+from mlplan.cli.terminal import stdout_style
+from mlplan.engine.kind import Options
+from mlplan.lang.diagnostic import Diagnostic, DiagnosticError, suggestion
+
+state_application = typer.Typer(help="Look into the state.", no_args_is_help=True, rich_markup_mode=None)
+
+
+def register(application: typer.Typer) -> None:
+    """Add the commands."""
+    application.command()(show)
+    application.command()(output)
+    application.command()(history)
+    application.command()(explain)
+    application.command()(comment)
+    state_application.command("list")(state_list)
+    state_application.command("show")(state_show)
+    application.add_typer(state_application, name="state")
+
+
+def show(
+    plan_file: Annotated[Path | None, typer.Argument(help="A saved plan; left out, the state.")] = None,
+    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "default",  # noqa: B006
+    json: Json = False, no_color: NoColor = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="The plan as a pull request shows it.")] = False,
+) -> int:  # fmt: skip
+    """Show a saved plan, or everything the state remembers."""
+    from mlplan.report.json_text import dumps, plan_json, state_json
+
+    opened = project(settings(chdir, var, var_file, workspace, no_color))
+    if plan_file is None:
+        state = use_cases.read_state(opened)
+        text = dumps(state_json(state)) if json else explaining.state_text(state)
+        sys.stdout.write(text.rstrip("\n") + "\n")
+        return 0
+    made = use_cases.load_saved(opened, plan_file)
+    if json:
+        sys.stdout.write(dumps(plan_json(made, opened.program.sources)) + "\n")
+    elif markdown:
+        from mlplan.report.markdown import plan_markdown
+
+        sys.stdout.write(plan_markdown(made))
+    else:
+        from mlplan.report.plan_text import plan_text
+
+        sys.stdout.write(plan_text(made, stdout_style()))
+    return 0
+
+
+def output(
+    name: Annotated[str | None, typer.Argument(help="One output; left out, all.")] = None,
+    chdir: Chdir = Path(), workspace: Workspace = "default", json: Json = False,
+    raw: Annotated[bool, typer.Option("--raw", help="The bare value, for scripts.")] = False,
+) -> int:  # fmt: skip
+    """Print outputs of the last apply."""
+    from mlplan.report.json_text import dumps
+    from mlplan.report.plan_text import value_text
+
+    outputs = use_cases.read_state(project(settings(chdir, workspace=workspace))).outputs
+    if name is None:
+        lines = dumps(dict(outputs)) if json else "\n".join(f"{k} = {value_text(v)}" for k, v in outputs.items())
+        sys.stdout.write(lines + "\n" if lines else "")
+        return 0
+    if name not in outputs:
+        detail = f'There is no output "{name}". Known: {", ".join(outputs) or "none; apply first"}.'
+        raise DiagnosticError(Diagnostic("unknown-output", "There is no such output", detail, hint=suggestion(name, outputs)))
+    value: Any = outputs[name]
+    shown = str(value) if raw and isinstance(value, str | int | float) else dumps(value, indent=False) if json or raw else value_text(value)
+    sys.stdout.write(shown + "\n")
+    return 0
+
+
+def history(
+    name: Annotated[str | None, typer.Argument(help="An address, or flights@production.")] = None,
+    chdir: Chdir = Path(), workspace: Workspace = "default", json: Json = False,
+    at: Annotated[str | None, typer.Option("--at", help="Only up to this moment, as 2026-01-31 or with a time.")] = None,
+) -> int:  # fmt: skip
+    """Tell what was done and decided, newest last."""
+    from mlplan.report.json_text import dumps
+
+    state = use_cases.read_state(project(settings(chdir, workspace=workspace)))
+    found = explaining.happenings(state, name, at)
+    if json:
+        sys.stdout.write(dumps([explaining.happening_json(h) for h in found]) + "\n")
+        return 0
+    for item in found:
+        moment = datetime.fromtimestamp(item.at, UTC).isoformat(sep=" ", timespec="seconds")
+        sys.stdout.write(f"{moment}  {item.address}  {item.action}  {item.outcome}: {item.summary}\n")
+    return 0
+
+
+def explain(
+    name: Annotated[str, typer.Argument(help="An address, or flights@production.")],
+    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "default", no_color: NoColor = False,  # noqa: B006
+) -> int:  # fmt: skip
+    """Print the whole chain of why: what is recorded, on what evidence, from what, and what would change next."""
+    opened = project(settings(chdir, var, var_file, workspace, no_color))
+    made = use_cases.plan(opened, Options())
+    sys.stdout.write(explaining.explain(use_cases.read_state(opened), made, name))
+    return 0
+
+
+def comment(
+    plan_file: Annotated[Path, typer.Argument(help="A saved plan.")],
+    out: Annotated[Path | None, typer.Option("--out", help="Where to write; stdout when left out.")] = None,
+    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "default",  # noqa: B006
+) -> int:  # fmt: skip
+    """Write the Markdown that a pull request shows for a saved plan."""
+    from mlplan.report.markdown import plan_markdown
+
+    opened = project(settings(chdir, var, var_file, workspace))
+    text = plan_markdown(use_cases.load_saved(opened, plan_file), opened.settings.root.name)
+    if out is None:
+        sys.stdout.write(text)
+    else:
+        out.write_text(text, encoding="utf-8")
+    return 0
+
+
+def state_list(chdir: Chdir = Path(), workspace: Workspace = "default") -> int:
+    """List the addresses that the state remembers."""
+    state = use_cases.read_state(project(settings(chdir, workspace=workspace)))
+    sys.stdout.writelines(f"{address}\n" for address in sorted(state.records))
+    return 0
+
+
+def state_show(
+    name: Annotated[str, typer.Argument(help="An address, or flights@production.")],
+    chdir: Chdir = Path(), workspace: Workspace = "default",
+) -> int:  # fmt: skip
+    """Print what the state remembers of one address, as JSON."""
+    from mlplan.app.decide import resolve_address
+    from mlplan.report.json_text import dumps, state_json
+
+    state = use_cases.read_state(project(settings(chdir, workspace=workspace)))
+    address = resolve_address(name, state)
+    record = next(r for r in state_json(state)["records"] if r["address"] == address)
+    sys.stdout.write(dumps(record) + "\n")
+    return 0
