@@ -29,15 +29,12 @@ def build(weather: str, seed: int, **trees: float) -> Pipeline:
         raise SystemExit(f'params.weather is "{weather}"; it can be "raw" or "binned".')
     # Airlines open new routes: a destination that was never seen is a missing value, not an error.
     categories = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=np.nan)
-    gradual = "passthrough" if weather == "raw" else KBinsDiscretizer(40, encode="ordinal", strategy="uniform")
-    columns = ColumnTransformer(
-        [
-            ("categories", categories, CATEGORIES),
-            ("schedule", "passthrough", SCHEDULE),
-            ("gradual", gradual, GRADUAL),
-            ("sky", "passthrough", SKY),
-        ]
-    )
+    if weather == "raw":
+        rest = [("as_they_are", "passthrough", [*SCHEDULE, *GRADUAL, *SKY])]
+    else:
+        bins = KBinsDiscretizer(40, encode="ordinal", strategy="uniform")
+        rest = [("schedule", "passthrough", SCHEDULE), ("gradual", bins, GRADUAL), ("sky", "passthrough", SKY)]
+    columns = ColumnTransformer([("categories", categories, CATEGORIES), *rest])
     model = HistGradientBoostingClassifier(
         categorical_features=[name in CATEGORIES for name in FEATURES], early_stopping=False, random_state=seed, **trees
     )
