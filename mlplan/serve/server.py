@@ -61,7 +61,11 @@ def _listen(settings: Settings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((settings.host, settings.port))
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError:
+        listener.close()
+        raise
     return listener
 
 
@@ -121,7 +125,8 @@ class _Process:
             log.info("ready: %s %s of %s", self._settings.model, self._settings.version, self._settings.artifact.name)
             return 0
         if isinstance(error, ArtifactError):
-            log.error("refused to serve: %s: %s", error.summary, error.detail)
+            # one line: a provider shows the last lines of a unit that did not become ready
+            log.error("refused to serve: %s: %s", error.summary, " ".join(error.detail.split()))
         else:
             log.error("refused to serve: %s: %s", type(error).__name__, error, exc_info=error)
             log.error("refused to serve: the model could not be loaded: %s: %s", type(error).__name__, error)

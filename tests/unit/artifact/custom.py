@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -16,4 +17,15 @@ class Shift(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X: Any) -> Any:  # noqa: N803
+        return X
+
+
+class Fussy(Shift):
+    """Raises at distance 666, and takes a second at 777."""
+
+    def transform(self, X: Any) -> Any:  # noqa: N803
+        if (X["distance"] == 666).any():
+            raise ValueError("too far")
+        if (X["distance"] == 777).any():
+            time.sleep(1.0)
         return X
