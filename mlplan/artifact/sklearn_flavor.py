@@ -161,8 +161,9 @@ class SklearnPredictor:
         self._context = config_context
         self._features = list(info.features)
         self._named = _attribute(model, "feature_names_in_") is not None
-        steps = getattr(model, "steps", None)
-        last = steps[-1][1] if steps else model
+        last = model
+        while steps := getattr(last, "steps", None):  # a pipeline may end in a pipeline
+            last = steps[-1][1]
         self._one_pass = f"{type(last).__module__}.{type(last).__qualname__}" in _ONE_PASS and hasattr(
             model, "predict_proba"
         )
