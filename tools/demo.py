@@ -9,7 +9,6 @@ Exits with 1 and says what was expected when a step does not do what it says. In
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import sys
 import time
@@ -113,6 +112,7 @@ def first_versions(story: Story) -> str:
     apply = tour.mlplan("apply", "--auto-approve")
     apply.says("ranks_well", "fair_by_carrier", "smoke test")
     story.url = output(tour, "scoring_url")
+    expect(re.fullmatch(r"http://127\.0\.0\.1:\d+", story.url), "the address of production", story.url)
     story.urls.add(story.url)
     story.expect_live("v1")
     return "v1 trained, judged, and live in dev, staging and production"
@@ -224,10 +224,7 @@ STEPS: tuple[tuple[str, Callable[[Story], str]], ...] = (
 
 def output(tour: Tour, name: str) -> str:
     """Return the value of an output."""
-    text = tour.mlplan("output", "--json").text
-    outputs = json.loads(text[text.index("{") :])
-    value = outputs[name]
-    return str(value["value"] if isinstance(value, dict) else value)
+    return tour.mlplan("output", "--raw", name).text.strip()
 
 
 def expect_canary(apply: Finished, version: str, steps: tuple[int, ...]) -> None:
