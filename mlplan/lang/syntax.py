@@ -136,10 +136,11 @@ class SplatItem:
 
 @dataclass(frozen=True, slots=True)
 class Splat:
-    """`a[*].b` and `a.*.b`: `each` is evaluated once for every element of `source`."""
+    """`a[*].b` (full) and `a.*.b`: `each` is evaluated once for every element of `source`."""
 
     source: Expr
     each: Expr
+    full: bool
     span: Span
 
 

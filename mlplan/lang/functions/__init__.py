@@ -1,0 +1,27 @@
+"""The function library: Terraform's functions, by the same names and with the same results, one file a family."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+
+from mlplan.lang.functions.registry import Function
+
+
+@cache
+def standard_functions() -> Mapping[str, Function]:
+    """Return every function by name."""
+    from mlplan.lang.functions import (
+        collection,
+        conversion,
+        datetime,
+        encoding,
+        filesystem,
+        hash,
+        network,
+        numeric,
+        string,
+    )
+
+    families = (string, collection, numeric, encoding, hash, datetime, network, conversion, filesystem)
+    return {function.name: function for family in families for function in family.FUNCTIONS}

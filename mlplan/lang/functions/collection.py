@@ -1,0 +1,415 @@
+"""Functions on lists, maps and sets that look at single elements or rearrange them; set algebra is in `sets`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from mlplan.lang.convert import convertible, list_of, map_of, unify
+from mlplan.lang.functions import sets
+from mlplan.lang.functions.registry import Family, FunctionError, Parameter
+from mlplan.lang.functions.text import graphemes
+from mlplan.lang.numbers import whole
+from mlplan.lang.operators import equal
+from mlplan.lang.scope import Scope
+from mlplan.lang.types import ANY, BOOL, NUMBER, STRING, ListType, Type
+from mlplan.lang.values import (
+    Entity,
+    ListValue,
+    MapValue,
+    SetValue,
+    Unknown,
+    Value,
+    bare,
+    first_unknown,
+    secret,
+    type_of,
+)
+
+_family = Family()
+FUNCTIONS = [*sets.FUNCTIONS]
+_LIST = ListType(ANY)
+_MAX_RANGE = 1024
+
+
+def items_of(value: Value, number: int = 0, words: str = "list, set, or tuple") -> tuple[Value, ...]:
+    """Return the elements of a sequence. Raises FunctionError."""
+    if isinstance(value, tuple):
+        return value
+    if isinstance(value, (ListValue, SetValue)):
+        return value.items
+    raise FunctionError(f"argument must be a {words}", number)
+
+
+def pairs_of(value: Value, number: int = 0) -> Any:
+    """Return the elements of a map or object. Raises FunctionError."""
+    if isinstance(value, dict):
+        return value
+    if isinstance(value, MapValue):
+        return value.items
+    if isinstance(value, Entity):
+        return value.attributes
+    raise FunctionError("argument must be a map or object", number)
+
+
+def like(value: Value, items: Sequence[Value]) -> Value:
+    """Return items as a list when `value` is a list or set, else as a tuple."""
+    if isinstance(value, (ListValue, SetValue)):
+        return ListValue(tuple(items), value.element)
+    return tuple(items)
+
+
+@_family.add(Parameter("value", ANY, marked=True), result=NUMBER)
+def length(value: Value) -> Value:
+    """Return the number of elements, or of letters of text."""
+    inner, taint = bare(value)
+    if isinstance(inner, Unknown):
+        result: Value = Unknown(NUMBER, inner.origin)
+    elif isinstance(inner, str):
+        result = Decimal(len(graphemes(inner)))
+    elif isinstance(inner, (tuple, ListValue, SetValue)):
+        if isinstance(inner, SetValue) and (found := first_unknown(inner)) is not None:
+            return Unknown(NUMBER, found.origin)
+        result = Decimal(len(inner if isinstance(inner, tuple) else inner.items))
+    elif isinstance(inner, (dict, MapValue, Entity)):
+        result = Decimal(len(pairs_of(inner)))
+    else:
+        raise FunctionError("argument must be a string, a collection type, or a structural type", 0)
+    return secret(result) if taint else result
+
+
+@_family.add(("list", ListType(BOOL)), result=BOOL)
+def alltrue(values: ListValue) -> Value:
+    """Tell whether every element is true."""
+    return all(item is True for item in values.items)
+
+
+@_family.add(("list", ListType(BOOL)), result=BOOL)
+def anytrue(values: ListValue) -> Value:
+    """Tell whether any element is true."""
+    return any(item is True for item in values.items)
+
+
+@_family.add(("list", _LIST), ("size", NUMBER), result=ListType(_LIST))
+def chunklist(values: ListValue, size: Decimal) -> Value:
+    """Return the list in pieces of at most `size` elements."""
+    count = whole(size)
+    if count is None or count < 0:
+        raise FunctionError("the size argument must be positive", 1)
+    items = values.items
+    step = count or max(len(items), 1)
+    of = ListType(values.element)
+    return ListValue(tuple(ListValue(items[i : i + step], values.element) for i in range(0, len(items), step)), of)
+
+
+@_family.add(rest=Parameter("vals", ANY, null=True))
+def coalesce(*values: Value) -> Value:
+    """Return the first value that is neither null nor empty text."""
+    if not values:
+        raise FunctionError("at least one argument is required")
+    of = unify([type_of(value) for value in values])
+    if of is None:
+        raise FunctionError("all arguments must have the same type")
+    from mlplan.lang.convert import convert
+
+    for value in values:
+        done = convert(value, of)
+        if done is not None and done != "":
+            return done
+    raise FunctionError("no non-null, non-empty-string arguments")
+
+
+@_family.add(rest=Parameter("vals", ANY, null=True))
+def coalescelist(*values: Value) -> Value:
+    """Return the first list that is not empty."""
+    if not values:
+        raise FunctionError("at least one argument is required")
+    for number, value in enumerate(values):
+        if value is not None and items_of(value, number, "list or tuple"):
+            return value
+    raise FunctionError("no non-null arguments")
+
+
+@_family.add(("list", ListType(STRING)), result=ListType(STRING))
+def compact(values: ListValue) -> Value:
+    """Return the list without null and empty text."""
+    return ListValue(tuple(item for item in values.items if item not in (None, "")), STRING)
+
+
+@_family.add(rest=("seqs", ANY), scoped=True)
+def concat(scope: Scope, *lists: Value) -> Value:
+    """Return all elements of all lists, one after the other."""
+    if not lists:
+        raise FunctionError("at least one argument is required")
+    rows = [items_of(one, number, "list or tuple") for number, one in enumerate(lists)]
+    scope.budget.produce(8 * sum(map(len, rows)))
+    joined = tuple(item for row in rows for item in row)
+    if all(isinstance(one, ListValue) for one in lists):
+        of = unify([one.element for one in lists if isinstance(one, ListValue)])
+        if of is not None:
+            return list_of(joined, of)
+    return joined
+
+
+@_family.add(("list", ANY), Parameter("value", ANY, null=True), result=BOOL)
+def contains(values: Value, wanted: Value) -> Value:
+    """Tell whether an element equals the value."""
+    return any(_same(item, wanted) for item in items_of(values))
+
+
+def _same(left: Value, right: Value) -> bool:
+    return equal(left, right)
+
+
+@_family.add(("list", _LIST))
+def distinct(values: ListValue) -> Value:
+    """Return the list without repeats, first ones kept."""
+    from mlplan.lang.values import key_of
+
+    return ListValue(tuple({key_of(item): item for item in reversed(values.items)}.values())[::-1], values.element)
+
+
+@_family.add(Parameter("list", ANY, marked=True), ("index", NUMBER))
+def element(values: Value, index: Decimal) -> Value:
+    """Return an element by its number, counted round and round."""
+    inner, taint = bare(values)
+    if isinstance(inner, Unknown):
+        return inner
+    items = items_of(inner, 0, "list or tuple")
+    position = whole(index)
+    if position is None:
+        raise FunctionError("a whole number is required", 1)
+    if not items:
+        raise FunctionError("cannot use element function with an empty list")
+    found = items[position % len(items)]
+    return secret(found) if taint else found
+
+
+@_family.add(("list", ANY), scoped=True)
+def flatten(scope: Scope, values: Value) -> Value:
+    """Return the elements of a list, and of the lists in it at any depth."""
+    done: list[Value] = []
+
+    def add(items: Sequence[Value]) -> None:
+        for item in items:
+            scope.budget.step()
+            if isinstance(item, (tuple, ListValue, SetValue)):
+                add(items_of(item))
+            else:
+                scope.budget.produce(8)
+                done.append(item)
+
+    add(items_of(values))
+    return tuple(done)
+
+
+@_family.add(("list", ANY), ("value", ANY), result=NUMBER)
+def index(values: Value, wanted: Value) -> Value:
+    """Return the number of the first element that equals the value."""
+    items = items_of(values, 0, "list or tuple")
+    if not items:
+        raise FunctionError("cannot search an empty list")
+    for position, item in enumerate(items):
+        if _same(item, wanted):
+            return Decimal(position)
+    raise FunctionError("item not found")
+
+
+@_family.add(Parameter("inputMap", ANY, marked=True))
+def keys(values: Value) -> Value:
+    """Return the keys of a map or object, sorted."""
+    inner, taint = bare(values)
+    if isinstance(inner, Unknown):
+        return Unknown(ListType(STRING), inner.origin)
+    names = tuple(sorted(pairs_of(inner)))
+    result: Value = ListValue(names, STRING) if isinstance(inner, MapValue) else names
+    return secret(result) if taint else result
+
+
+@_family.add(Parameter("mapping", ANY, marked=True))
+def values(mapping: Value) -> Value:
+    """Return the values of a map or object, in the order of the keys."""
+    inner, taint = bare(mapping)
+    if isinstance(inner, Unknown):
+        return Unknown(ANY, inner.origin)
+    pairs = pairs_of(inner)
+    found = tuple(pairs[key] for key in sorted(pairs))
+    result: Value = ListValue(found, inner.element) if isinstance(inner, MapValue) else found
+    return secret(result) if taint else result
+
+
+@_family.add(
+    Parameter("inputMap", ANY, marked=True),
+    Parameter("key", STRING, marked=True),
+    rest=Parameter("default", ANY, True, True),
+)
+def lookup(mapping: Value, key: Value, *default: Value) -> Value:
+    """Return the value of a key, or the default."""
+    inner, taint = bare(mapping)
+    name, key_taint = bare(key)
+    if len(default) > 1:
+        raise FunctionError("lookup() takes two or three arguments")
+    for value in (inner, name):
+        if isinstance(value, Unknown):
+            return Unknown(ANY, value.origin)
+    pairs = pairs_of(inner)
+    if name in pairs:
+        found = pairs[name]
+    elif default:
+        found = _default(inner, default[0])
+    else:
+        raise FunctionError(
+            "the given object has no attribute of that name"
+            if not isinstance(inner, MapValue)
+            else "the given key is not in the map"
+        )
+    return secret(found) if taint or key_taint else found
+
+
+def _default(mapping: Value, default: Value) -> Value:
+    if isinstance(mapping, MapValue) and mapping.element != ANY:
+        if not convertible(type_of(default), mapping.element):
+            raise FunctionError("the default value must have the same type as the map elements", 2)
+        from mlplan.lang.convert import convert
+
+        return convert(default, mapping.element)
+    return default
+
+
+@_family.add(("values", _LIST), ("keys", _LIST), ("searchset", _LIST))
+def matchkeys(found: ListValue, keys_: ListValue, wanted: ListValue) -> Value:
+    """Return the values whose key, at the same position, is in the search set."""
+    if len(found.items) != len(keys_.items):
+        raise FunctionError("length of keys and values should be equal")
+    pairs = zip(found.items, keys_.items, strict=True)
+    return ListValue(tuple(v for v, k in pairs if any(_same(k, w) for w in wanted.items)), found.element)
+
+
+@_family.add(rest=Parameter("maps", ANY, null=True, marked=True), scoped=True)
+def merge(scope: Scope, *maps: Value) -> Value:
+    """Return all pairs of all maps and objects; later ones win, null ones do not count."""
+    done: dict[str, Value] = {}
+    taint = False
+    kinds: list[Value] = []
+    for number, one in enumerate(maps):
+        inner, tainted = bare(one)
+        taint = taint or tainted
+        if inner is None:
+            continue
+        if isinstance(inner, Unknown):
+            return secret(Unknown(ANY, inner.origin)) if taint else Unknown(ANY, inner.origin)
+        kinds.append(inner)
+        pairs = pairs_of(inner, number)
+        scope.budget.produce(64 * len(pairs))
+        done.update(pairs)
+    result: Value = {key: done[key] for key in sorted(done)}
+    if kinds and all(isinstance(kind, MapValue) for kind in kinds):
+        of: list[Type] = [kind.element for kind in kinds if isinstance(kind, MapValue)]
+        if all(one == of[0] for one in of):
+            result = map_of(done, of[0])
+    return secret(result) if taint else result
+
+
+@_family.add(Parameter("list", ANY, marked=True))
+def one(values: Value) -> Value:
+    """Return the only element, or null when there is none."""
+    inner, taint = bare(values)
+    if isinstance(inner, Unknown):
+        return Unknown(ANY, inner.origin)
+    items = items_of(inner, 0)
+    if len(items) > 1:
+        raise FunctionError("must be a list, set, or tuple value with either zero or one elements", 0)
+    found = items[0] if items else None
+    return secret(found) if taint else found
+
+
+@_family.add(rest=("params", NUMBER), result=ListType(NUMBER))
+def range_(*params: Decimal) -> Value:
+    """Return numbers from start (0) up to limit, by step (1)."""
+    if not 1 <= len(params) <= 3:
+        raise FunctionError("must have one, two, or three arguments")
+    start = params[0] if len(params) > 1 else Decimal(0)
+    limit = params[1] if len(params) > 1 else params[0]
+    step = params[2] if len(params) == 3 else Decimal(1 if start <= limit else -1)
+    if step == 0:
+        raise FunctionError("step must not be zero")
+    if (limit - start) * step < 0:
+        word = "greater" if step > 0 else "less"
+        raise FunctionError(f"end must be {word} than start when step is {'positive' if step > 0 else 'negative'}")
+    numbers: list[Value] = []
+    number = start
+    while (number < limit) if step > 0 else (number > limit):
+        if len(numbers) >= _MAX_RANGE:
+            raise FunctionError(
+                f"more than {_MAX_RANGE} values were generated; either decrease the difference or increase the step"
+            )
+        numbers.append(number)
+        number += step
+    return ListValue(tuple(numbers), NUMBER)
+
+
+@_family.add(("list", ANY))
+def reverse(values: Value) -> Value:
+    """Return the elements backwards."""
+    return like(values, items_of(values)[::-1])
+
+
+@_family.add(("list", ANY), ("start_index", NUMBER), ("end_index", NUMBER))
+def slice_(values: Value, start: Decimal, end: Decimal) -> Value:
+    """Return the elements from `start` up to, not with, `end`."""
+    if isinstance(values, SetValue):
+        raise FunctionError(
+            "cannot slice a set, because its elements do not have indices; explicitly convert to a list if the ordering of the result is not important",
+            0,
+        )
+    items = items_of(values, 0, "list or tuple value")
+    first, last = whole(start), whole(end)
+    if first is None or last is None:
+        raise FunctionError("a whole number is required", 1 if first is None else 2)
+    if first < 0:
+        raise FunctionError("start index must not be less than zero", 1)
+    if first > last:
+        raise FunctionError("start index must not be greater than end index", 1)
+    if last > len(items):
+        raise FunctionError("end index must not be greater than the length of the list", 2)
+    return like(values, items[first:last])
+
+
+@_family.add(("list", ListType(STRING)), result=ListType(STRING))
+def sort(values: ListValue) -> Value:
+    """Return text sorted by code points."""
+    if None in values.items:
+        raise FunctionError("given list element is null; a null string cannot be sorted", 0)
+    return ListValue(tuple(sorted(values.items, key=str)), STRING)
+
+
+@_family.add(("values", ANY))
+def transpose(mapping: Value) -> Value:
+    """Return a map of lists turned round: from each text to the keys it was listed under."""
+    from mlplan.lang.convert import convert
+    from mlplan.lang.types import MapType
+
+    given = convert(mapping, MapType(ListType(STRING)))
+    turned: dict[str, list[Value]] = {}
+    for key, names in pairs_of(given).items():
+        for name in names.items:
+            turned.setdefault(str(name), []).append(key)
+    lists: dict[str, Value] = {name: ListValue(tuple(sorted(turned[name], key=str)), STRING) for name in sorted(turned)}
+    return MapValue(lists, ListType(STRING))
+
+
+@_family.add(("keys", ListType(STRING)), ("values", ANY))
+def zipmap(names: ListValue, found: Value) -> Value:
+    """Return a map from keys to values of the same position."""
+    items = items_of(found, 1)
+    if len(names.items) != len(items):
+        raise FunctionError(f"number of keys ({len(names.items)}) does not match number of values ({len(items)})")
+    if any(name is None for name in names.items):
+        raise FunctionError("keys must not be null", 0)
+    pairs = {str(name): item for name, item in zip(names.items, items, strict=True)}
+    done = {name: pairs[name] for name in sorted(pairs)}
+    return MapValue(done, found.element) if isinstance(found, ListValue) else done
+
+
+FUNCTIONS += _family.functions

@@ -1,0 +1,155 @@
+"""Type conversion and what looks at an expression as such: tostring …, try, can, sensitive, type."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mlplan.lang.convert import ConversionError, convert, list_of, map_of, set_of
+from mlplan.lang.diagnostic import DiagnosticError
+from mlplan.lang.functions.registry import Family, FunctionError, Parameter
+from mlplan.lang.types import ANY, BOOL, NUMBER, STRING, Type
+from mlplan.lang.values import (
+    Entity,
+    ListValue,
+    MapValue,
+    Secret,
+    SetValue,
+    Unknown,
+    Value,
+    bare,
+    bare_deep,
+    elements,
+    secret,
+)
+
+if TYPE_CHECKING:
+    from mlplan.lang.syntax import Call
+
+_family = Family()
+FUNCTIONS = _family.functions
+
+
+def _to(value: Value, of: Type) -> Value:
+    try:
+        return convert(value, of)
+    except ConversionError as error:
+        shown = f'cannot convert "{value}" to {of}' if isinstance(value, str) else f"cannot convert to {of}"
+        more = (
+            "; given string must be a decimal representation of a number"
+            if of == NUMBER and isinstance(value, str)
+            else ""
+        )
+        more = '; only the strings "true" or "false" are allowed' if of == BOOL and isinstance(value, str) else more
+        raise FunctionError(f"{shown}{more}" if isinstance(value, str) else str(error), 0) from None
+
+
+@_family.add(Parameter("v", ANY, null=True), result=STRING)
+def tostring(value: Value) -> Value:
+    """Return the value as text."""
+    return _to(value, STRING)
+
+
+@_family.add(Parameter("v", ANY, null=True), result=NUMBER)
+def tonumber(value: Value) -> Value:
+    """Return the value as a number."""
+    return _to(value, NUMBER)
+
+
+@_family.add(Parameter("v", ANY, null=True), result=BOOL)
+def tobool(value: Value) -> Value:
+    """Return the value as true or false."""
+    return _to(value, BOOL)
+
+
+def _marked_items(value: Value, what: str) -> tuple[Any, bool]:
+    inner, taint = bare(value)
+    if isinstance(inner, Unknown) or inner is None:
+        return inner, taint
+    wanted = (dict, MapValue, Entity) if what == "map" else (tuple, ListValue, SetValue)
+    if not isinstance(inner, wanted):
+        raise FunctionError(f"cannot convert to {what} of any single type", 0)
+    return inner, taint
+
+
+@_family.add(Parameter("v", ANY, null=True, marked=True))
+def tolist(value: Value) -> Value:
+    """Return the elements as a list of one type."""
+    inner, taint = _marked_items(value, "list")
+    if isinstance(inner, (tuple, ListValue, SetValue)):
+        inner = list_of(tuple(elements(inner)))
+    return secret(inner) if taint else inner
+
+
+@_family.add(Parameter("v", ANY, null=True, marked=True))
+def toset(value: Value) -> Value:
+    """Return the elements as a set of one type."""
+    inner, taint = _marked_items(value, "set")
+    if isinstance(inner, (tuple, ListValue, SetValue)):
+        inner = set_of(tuple(elements(inner)))
+    return secret(inner) if taint else inner
+
+
+@_family.add(Parameter("v", ANY, null=True, marked=True))
+def tomap(value: Value) -> Value:
+    """Return the elements as a map of one type."""
+    inner, taint = _marked_items(value, "map")
+    if isinstance(inner, dict):
+        inner = map_of(inner)
+    elif isinstance(inner, Entity):
+        inner = map_of(inner.attributes)
+    return secret(inner) if taint else inner
+
+
+@_family.add(Parameter("value", ANY, null=True, marked=True))
+def sensitive(value: Value) -> Value:
+    """Return the value as a secret."""
+    return secret(value)
+
+
+@_family.add(Parameter("value", ANY, null=True, marked=True))
+def nonsensitive(value: Value) -> Value:
+    """Return the value without its taint: the author vouches that it may be shown."""
+    return bare(value)[0]
+
+
+@_family.add(Parameter("value", ANY, null=True, marked=True), result=BOOL)
+def issensitive(value: Value) -> Value:
+    """Tell whether the value is a secret."""
+    return isinstance(value, Secret)
+
+
+@_family.add(Parameter("value", ANY, null=True, marked=True))
+def ephemeralasnull(value: Value) -> Value:
+    """Return the value: nothing here is ephemeral."""
+    return value
+
+
+@_family.add(lazy=True, name="try")
+def try_(evaluator: Any, expr: Call) -> Value:
+    """Return the first argument that can be evaluated."""
+    if not expr.arguments:
+        raise FunctionError("at least one argument is required")
+    reasons = []
+    for argument in expr.arguments:
+        try:
+            return evaluator.eval(argument)  # type: ignore[no-any-return]
+        except DiagnosticError as error:
+            if any(d.code == "expression-too-costly" for d in error.diagnostics):
+                raise
+            reasons.extend(d.detail for d in error.diagnostics)
+    raise FunctionError("no expression succeeded: " + " ".join(reasons))
+
+
+@_family.add(lazy=True, name="can")
+def can(evaluator: Any, expr: Call) -> Value:
+    """Tell whether the argument can be evaluated."""
+    if len(expr.arguments) != 1:
+        raise FunctionError("exactly one argument is required")
+    try:
+        value = evaluator.eval(expr.arguments[0])
+    except DiagnosticError as error:
+        if any(d.code == "expression-too-costly" for d in error.diagnostics):
+            raise
+        return False
+    inner = bare_deep(value)[0]
+    return Unknown(BOOL, inner.origin) if isinstance(inner, Unknown) else True

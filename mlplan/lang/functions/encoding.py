@@ -1,0 +1,189 @@
+"""Encodings: JSON, CSV, base64, URL, text encodings. YAML is in `yaml`."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from decimal import Decimal
+from typing import Any
+from urllib.parse import quote_plus
+
+from mlplan.lang.functions.registry import Family, FunctionError, Parameter
+from mlplan.lang.numbers import EXACT, format_number
+from mlplan.lang.scope import Scope
+from mlplan.lang.types import ANY, STRING, ObjectType
+from mlplan.lang.values import Entity, ListValue, MapValue, SetValue, Value
+
+_family = Family()
+FUNCTIONS = _family.functions
+_HTML = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+_MAX_DECODED_DEPTH = 200
+
+
+def to_json(value: Value) -> str:
+    """Return a known value as JSON, as Go writes it: no blanks, keys sorted, < > & escaped."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true" if value else "false"
+        case Decimal():
+            return format_number(value)
+        case str():
+            text = json.dumps(value, ensure_ascii=False)
+            text = text.replace("\\b", "\\u0008").replace("\\f", "\\u000c") if "\\" in text else text
+            return "".join(_HTML.get(char, char) for char in text)
+        case tuple():
+            return "[" + ",".join(map(to_json, value)) + "]"
+        case ListValue(items) | SetValue(items):
+            return "[" + ",".join(map(to_json, items)) + "]"
+        case dict():
+            return _json_object(value)
+        case MapValue(pairs):
+            return _json_object(pairs)
+        case Entity(_, attributes):
+            return _json_object(attributes)
+    raise TypeError(f"{type(value).__name__} has no JSON")
+
+
+def _json_object(pairs: Any) -> str:
+    return "{" + ",".join(f"{to_json(key)}:{to_json(pairs[key])}" for key in sorted(pairs)) + "}"
+
+
+@_family.add(Parameter("val", ANY, null=True), result=STRING)
+def jsonencode(value: Value) -> Value:
+    """Return the value as JSON."""
+    return to_json(value)
+
+
+@_family.add(("str", STRING), scoped=True)
+def jsondecode(scope: Scope, text: str) -> Value:
+    """Return the value of JSON text."""
+    scope.budget.produce(4 * len(text))
+    try:
+        found = json.loads(
+            text, parse_int=EXACT.create_decimal, parse_float=EXACT.create_decimal, parse_constant=_refuse
+        )
+        return decoded(found)
+    except (ValueError, ArithmeticError) as error:
+        raise FunctionError(f"the text is not JSON: {error}", 0) from None
+    except RecursionError:
+        raise FunctionError("the JSON is nested too deep", 0) from None
+
+
+def _refuse(name: str) -> None:
+    raise ValueError(f"{name} is no JSON value")
+
+
+def decoded(found: Any, depth: int = 0) -> Value:
+    """Return decoded JSON or YAML data as a value. Raises FunctionError."""
+    if depth > _MAX_DECODED_DEPTH:
+        raise FunctionError(f"the data is nested more than {_MAX_DECODED_DEPTH} levels deep", 0)
+    if isinstance(found, dict):
+        return {str(key): decoded(found[key], depth + 1) for key in sorted(found, key=str)}
+    if isinstance(found, list):
+        return tuple(decoded(item, depth + 1) for item in found)
+    return found  # type: ignore[no-any-return]
+
+
+@_family.add(("str", STRING), scoped=True)
+def csvdecode(scope: Scope, text: str) -> Value:
+    """Return the rows of CSV text as objects, named by the first line."""
+    import csv
+    import io
+
+    scope.budget.produce(8 * len(text))
+    try:
+        rows = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row]
+    except csv.Error as error:
+        raise FunctionError(f"the text is not CSV: {error}", 0) from None
+    if not rows:
+        raise FunctionError("missing header line", 0)
+    names, *lines = rows
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise FunctionError(f'duplicate column name "{twice}"', 0)
+    done = []
+    for number, line in enumerate(lines, start=2):
+        if len(line) != len(names):
+            raise FunctionError(f"wrong number of fields on line {number}: {len(line)} instead of {len(names)}", 0)
+        pairs = dict(zip(names, line, strict=True))
+        done.append({name: pairs[name] for name in sorted(pairs)})
+    return ListValue(tuple(done), ObjectType(dict.fromkeys(sorted(names), STRING)))
+
+
+@_family.add(("str", STRING), result=STRING)
+def base64encode(text: str) -> Value:
+    """Return text, as UTF-8, in base64."""
+    return base64.b64encode(text.encode()).decode()
+
+
+def from_base64(text: str) -> bytes:
+    """Return the bytes of base64 text. Raises FunctionError."""
+    try:
+        return base64.b64decode(text.replace("\n", "").replace("\r", ""), validate=True)
+    except (binascii.Error, ValueError):
+        raise FunctionError("failed to decode base64 data", 0) from None
+
+
+@_family.add(("str", STRING), result=STRING)
+def base64decode(text: str) -> Value:
+    """Return the text that base64 writes."""
+    try:
+        return from_base64(text).decode()
+    except UnicodeDecodeError:
+        raise FunctionError("the result of decoding the provided string is not valid UTF-8", 0) from None
+
+
+@_family.add(("str", STRING), result=STRING)
+def base64gzip(text: str) -> Value:
+    """Return text, compressed by gzip, in base64."""
+    import gzip
+
+    return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
+
+
+@_family.add(("str", STRING), result=STRING)
+def urlencode(text: str) -> Value:
+    """Return text as it stands in a URL's query."""
+    return quote_plus(text, safe="")
+
+
+@_family.add(("string", STRING), ("encoding", STRING), result=STRING)
+def textencodebase64(text: str, encoding: str) -> Value:
+    """Return text in another encoding, in base64."""
+    try:
+        return base64.b64encode(text.encode(_codec(encoding))).decode()
+    except UnicodeEncodeError:
+        raise FunctionError(
+            f"the given string contains characters that cannot be represented in {encoding}", 0
+        ) from None
+
+
+@_family.add(("source", STRING), ("encoding", STRING), result=STRING)
+def textdecodebase64(text: str, encoding: str) -> Value:
+    """Return the text that base64 writes in another encoding."""
+    try:
+        return from_base64(text).decode(_codec(encoding))
+    except UnicodeDecodeError:
+        raise FunctionError(f"the given string contains symbols that are not defined for {encoding}", 0) from None
+
+
+def _codec(name: str) -> str:
+    import codecs
+
+    try:
+        info = codecs.lookup(name)
+    except (LookupError, ValueError):
+        raise FunctionError(
+            f'"{name[:40]}" is not a supported IANA encoding name or alias in this version', 1
+        ) from None
+    if not getattr(info, "_is_text_encoding", True):
+        raise FunctionError(f'"{name[:40]}" is not a text encoding', 1)
+    return info.name
+
+
+from mlplan.lang.functions import yaml  # noqa: E402  (yaml needs `decoded` from above)
+
+FUNCTIONS += yaml.FUNCTIONS

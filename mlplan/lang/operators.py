@@ -1,0 +1,147 @@
+"""Operators on known, untainted values: arithmetic, comparison, equality, logic. The evaluator strips and restores the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal, DivisionByZero, InvalidOperation, Overflow
+
+from mlplan.lang.convert import ConversionError, convert
+from mlplan.lang.numbers import EXACT
+from mlplan.lang.types import ANY, BOOL, NUMBER, Type
+from mlplan.lang.values import Entity, ListValue, MapValue, Secret, SetValue, Unknown, Value, key_of, type_of
+
+
+class OperandError(Exception):
+    """An operand does not fit. side: "left", "right" or "" for the only one or for both."""
+
+    def __init__(self, message: str, side: str = "", summary: str = "Invalid operand") -> None:
+        super().__init__(message)
+        self.side = side
+        self.summary = summary
+
+
+def _divide(left: Decimal, right: Decimal) -> Decimal:
+    if right == 0:
+        raise OperandError("Cannot divide by zero.", summary="Division by zero")
+    return EXACT.divide(left, right)
+
+
+def _remainder(left: Decimal, right: Decimal) -> Decimal:
+    if right == 0:
+        raise OperandError("Cannot divide by zero.", summary="Division by zero")
+    quotient = EXACT.divide(left, right).to_integral_value("ROUND_DOWN")
+    return EXACT.subtract(left, EXACT.multiply(right, quotient))
+
+
+_ARITHMETIC: dict[str, Callable[[Decimal, Decimal], Decimal]] = {
+    "+": EXACT.add,
+    "-": EXACT.subtract,
+    "*": EXACT.multiply,
+    "/": _divide,
+    "%": _remainder,
+}
+_ORDER: dict[str, Callable[[Decimal, Decimal], bool]] = {
+    "<": lambda a, b: a < b,
+    ">": lambda a, b: a > b,
+    "<=": lambda a, b: a <= b,
+    ">=": lambda a, b: a >= b,
+}
+OPERAND_TYPE: dict[str, Type] = {
+    **dict.fromkeys(_ARITHMETIC, NUMBER),
+    **dict.fromkeys(_ORDER, NUMBER),
+    "&&": BOOL,
+    "||": BOOL,
+    "==": ANY,
+    "!=": ANY,
+}
+RESULT_TYPE: dict[str, Type] = {operator: NUMBER if operator in _ARITHMETIC else BOOL for operator in OPERAND_TYPE}
+
+
+def operand(value: Value, of: Type, side: str) -> Value:
+    """Return the operand as the operator's type. Raises OperandError."""
+    if value is None:
+        words = f"Unsuitable value for {side + ' ' if side else 'unary '}operand: argument must not be null."
+        raise OperandError(words, side)
+    try:
+        return convert(value, of)
+    except ConversionError as error:
+        raise OperandError(f"Unsuitable value for {side + ' ' if side else 'unary '}operand: {error}.", side) from None
+
+
+def unary(operator: str, value: Value) -> Value:
+    """Return `-value` or `!value`. Raises OperandError."""
+    if operator == "!":
+        return not operand(value, BOOL, "")
+    number = operand(value, NUMBER, "")
+    assert isinstance(number, Decimal)
+    return EXACT.minus(number)
+
+
+def binary(operator: str, left: Value, right: Value) -> Value:
+    """Return the result for two known operands. Raises OperandError."""
+    if operator in ("==", "!="):
+        return equal(left, right) is (operator == "==")
+    of = OPERAND_TYPE[operator]
+    first, second = operand(left, of, "left"), operand(right, of, "right")
+    if operator == "&&":
+        return bool(first and second)
+    if operator == "||":
+        return bool(first or second)
+    assert isinstance(first, Decimal)
+    assert isinstance(second, Decimal)
+    if operator in _ORDER:
+        return _ORDER[operator](first, second)
+    try:
+        return _ARITHMETIC[operator](first, second)
+    except (Overflow, InvalidOperation, DivisionByZero):
+        raise OperandError("The result is larger than numbers can be here.", summary="Number too large") from None
+
+
+def equal(left: Value, right: Value) -> bool:
+    """Tell whether two known values have the same type and value; null equals null alone. Taint is left out."""
+    if isinstance(left, Secret):
+        left = left.value
+    if isinstance(right, Secret):
+        right = right.value
+    if left is None or right is None:
+        return left is right
+    if isinstance(left, Entity) and isinstance(right, Entity) and left.identity == right.identity:
+        return True
+    left_items, right_items = _named(left), _named(right)
+    if left_items is not None or right_items is not None:
+        if left_items is None or right_items is None or isinstance(left, MapValue) is not isinstance(right, MapValue):
+            return False
+        if left_items.keys() != right_items.keys():
+            return False
+        return _same_element(left, right) and all(equal(v, right_items[k]) for k, v in left_items.items())
+    if type(left) is not type(right):
+        return False
+    if isinstance(left, (ListValue, SetValue)) and isinstance(right, (ListValue, SetValue)):
+        if isinstance(left, SetValue):
+            return _same_element(left, right) and key_of(left) == key_of(right)
+        return _same_element(left, right) and _all_equal(left.items, right.items)
+    if isinstance(left, tuple) and isinstance(right, tuple):
+        return _all_equal(left, right)
+    return not isinstance(left, Unknown) and left == right
+
+
+def _named(value: Value) -> dict[str, Value] | None:
+    match value:
+        case dict():
+            return value
+        case MapValue(items):
+            return dict(items)
+        case Entity(_, attributes):
+            return dict(attributes)
+    return None
+
+
+def _all_equal(left: tuple[Value, ...], right: tuple[Value, ...]) -> bool:
+    return len(left) == len(right) and all(map(equal, left, right))
+
+
+def _same_element(left: Value, right: Value) -> bool:
+    one, other = type_of(left), type_of(right)
+    if not isinstance(left, (ListValue, SetValue, MapValue)) or not isinstance(right, (ListValue, SetValue, MapValue)):
+        return True
+    return one == other or ANY in (left.element, right.element)

@@ -1,0 +1,114 @@
+"""Values as people read them: as `console` prints them, and short for messages. Secrets print as (sensitive value)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+
+from mlplan.lang.numbers import format_number
+from mlplan.lang.types import Type
+from mlplan.lang.values import Entity, ListValue, MapValue, Secret, SetValue, Unknown, Value, elements
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t", '"': '\\"', "\\": "\\\\"}
+_BRIEF = 60
+
+
+def quote(text: str) -> str:
+    """Return text as a quoted string of the language."""
+    out = []
+    for index, char in enumerate(text):
+        if char in _ESCAPES:
+            out.append(_ESCAPES[char])
+        elif char in "$%" and text[index + 1 : index + 2] == "{":
+            out.append(char + char)
+        elif not char.isprintable():
+            out.append(f"\\u{ord(char):04x}" if ord(char) < 0x10000 else f"\\U{ord(char):08x}")
+        else:
+            out.append(char)
+    return '"' + "".join(out) + '"'
+
+
+def show(value: Value, indent: int = 0) -> str:
+    """Return a value as `terraform console` prints it."""
+    match value:
+        case Secret():
+            return "(sensitive value)"
+        case Unknown():
+            return "(known after apply)"
+        case None:
+            return "null"
+        case bool():
+            return "true" if value else "false"
+        case Decimal():
+            return format_number(value)
+        case str():
+            return _show_text(value, indent)
+        case tuple():
+            return _show_items(value, indent)
+        case ListValue(items, element):
+            return f"tolist({_show_items(items, indent, element)})"
+        case SetValue(items, element):
+            return f"toset({_show_items(items, indent, element)})"
+        case dict():
+            return _show_pairs(value, indent)
+        case MapValue(pairs, element):
+            return f"tomap({_show_pairs(pairs, indent, element)})"
+        case Entity(_, attributes):
+            return _show_pairs(attributes, indent)
+    raise TypeError(f"{type(value).__name__} is no value of the language")
+
+
+def _show_text(value: str, indent: int) -> str:
+    if "\n" not in value:
+        return quote(value)
+    marker = "EOT"
+    lines = value.split("\n")
+    while any(line.strip() == marker for line in lines):
+        marker += "_"
+    opener = "<<-" if indent else "<<"
+    pad = " " * indent
+    return f"{opener}{marker}\n" + "\n".join(pad + line for line in lines) + f"\n{pad}{marker}"
+
+
+def _show_inner(value: Value, indent: int, element: Type | None) -> str:
+    if value is None and element is not None and str(element) in ("string", "number", "bool"):
+        return f"to{element}(null)"
+    return show(value, indent)
+
+
+def _show_items(items: tuple[Value, ...], indent: int, element: Type | None = None) -> str:
+    if not items:
+        return "[]"
+    pad = " " * (indent + 2)
+    lines = "".join(f"{pad}{_show_inner(item, indent + 2, element)},\n" for item in items)
+    return f"[\n{lines}{' ' * indent}]"
+
+
+def _show_pairs(pairs: Mapping[str, Value], indent: int, element: Type | None = None) -> str:
+    if not pairs:
+        return "{}"
+    pad = " " * (indent + 2)
+    lines = "".join(f"{pad}{quote(key)} = {_show_inner(pairs[key], indent + 2, element)}\n" for key in sorted(pairs))
+    return f"{{\n{lines}{' ' * indent}}}"
+
+
+def show_brief(value: Value) -> str:
+    """Return a value for a message: one line, short, a container by its size, a secret as (sensitive)."""
+    match value:
+        case Secret():
+            return "(sensitive)"
+        case Unknown(_, origin):
+            return origin or "known after apply"
+        case Entity(identity):
+            return identity
+        case str():
+            return quote(value if len(value) <= _BRIEF else value[: _BRIEF - 1] + "…")
+        case dict() | MapValue():
+            count = len(tuple(elements(value)))
+            return f"object with {count} attribute{'' if count == 1 else 's'}" if count else "{}"
+        case tuple() | ListValue() | SetValue():
+            count = len(tuple(elements(value)))
+            return f"list of {count} element{'' if count == 1 else 's'}" if count else "[]"
+    return show(value)[:_BRIEF]
