@@ -111,7 +111,12 @@ def _waiting_version(record: Record, environment: Mapping[str, Any], state: Stat
 
 
 def _decide(
-    project: Project, name: str, what: str, decide: Callable[[Record, State], tuple[Record, str]], why: str, who: str | None
+    project: Project,
+    name: str,
+    what: str,
+    decide: Callable[[Record, State], tuple[Record, str]],
+    why: str,
+    who: str | None,
 ) -> str:
     read_state(project)
     run = uuid.uuid4().hex[:12]

@@ -29,7 +29,12 @@ def validate(settings: Settings) -> tuple[Diagnostic, ...]:
         found += problems
         if not any(d.is_error for d in problems):
             desired = Desired(
-                instance.address, instance.kind, instance.name, arguments, tuple(instance.dependencies), span=instance.span
+                instance.address,
+                instance.kind,
+                instance.name,
+                arguments,
+                tuple(instance.dependencies),
+                span=instance.span,
             )
             found += [d.at(instance.span, instance.address) for d in every[instance.kind].check(desired)]
     try:

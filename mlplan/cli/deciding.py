@@ -60,5 +60,7 @@ def force_unlock(chdir: Chdir = Path(), workspace: Workspace = "default") -> int
     """Take the lock away from a run that is gone; whatever it still tries to write is refused."""
     opened = project(settings(chdir, workspace=workspace))
     holder = opened.ledger.break_lock()
-    sys.stderr.write(f"Taken from {holder.who} on {holder.host} (run {holder.run}).\n" if holder else "Nobody held it.\n")
+    sys.stderr.write(
+        f"Taken from {holder.who} on {holder.host} (run {holder.run}).\n" if holder else "Nobody held it.\n"
+    )
     return 0

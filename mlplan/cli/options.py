@@ -23,7 +23,8 @@ Json = Annotated[bool, typer.Option("--json", help="Write JSON for programs inst
 NoColor = Annotated[bool, typer.Option("--no-color", help="No colour, as with NO_COLOR in the environment.")]
 Workspace = Annotated[str, typer.Option("--workspace", help="Which state of this project.", envvar="MLPLAN_WORKSPACE")]
 Target = Annotated[
-    list[str], typer.Option("--target", help="Only this address and what it needs. May be repeated.", show_default=False)
+    list[str],
+    typer.Option("--target", help="Only this address and what it needs. May be repeated.", show_default=False),
 ]
 Exclude = Annotated[
     list[str], typer.Option("--exclude", help="All but this address and what needs it.", show_default=False)

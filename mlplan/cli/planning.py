@@ -41,7 +41,9 @@ from mlplan.lang.diagnostic import Diagnostic, DiagnosticError
 Unattended = Annotated[
     bool, typer.Option("--unattended", help="Nobody watches: no removals, no unreviewed data, repairs within budgets.")
 ]
-NoWait = Annotated[bool, typer.Option("--no-wait", help="One look at every rollout instead of waiting; exit 5 meanwhile.")]
+NoWait = Annotated[
+    bool, typer.Option("--no-wait", help="One look at every rollout instead of waiting; exit 5 meanwhile.")
+]
 
 
 def register(application: typer.Typer) -> None:
@@ -145,9 +147,7 @@ def _apply(
     asker = _Asker(opened, sure, json, command)
     run = use_cases.Run()
     with _listener(json) as listener, _interrupts(run):
-        applied = use_cases.apply(
-            opened, options, listener, asker.confirm, saved, lock_timeout, command, run
-        )
+        applied = use_cases.apply(opened, options, listener, asker.confirm, saved, lock_timeout, command, run)
     if any(d.is_error for d in applied.plan.diagnostics):
         errors.show(applied.plan.diagnostics, opened.program.sources)
     elif not asker.asked:
@@ -172,7 +172,9 @@ class _Asker:
         if self._sure:
             return True
         if not sys.stdin.isatty():
-            detail = f"Nobody can be asked here. Review with mlplan plan, then run: mlplan {self._command} --auto-approve"
+            detail = (
+                f"Nobody can be asked here. Review with mlplan plan, then run: mlplan {self._command} --auto-approve"
+            )
             raise DiagnosticError(Diagnostic("not-confirmed", "This needs a confirmation", detail))
         sys.stderr.write('\nDo you want to do this? Only "yes" is taken as yes: ')
         sys.stderr.flush()

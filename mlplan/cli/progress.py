@@ -13,8 +13,23 @@ from mlplan.engine.events import Event
 from mlplan.report.safe import one_line
 from mlplan.report.style import Style
 
-SIGNS = {"done": "ok", "unchanged": "ok", "refused": "NO", "rolled back": "<-", "waiting": "..", "failed": "!!", "skipped": "--"}
-COLOURS = {"done": "green", "unchanged": "dim", "refused": "red", "rolled back": "red", "waiting": "yellow", "failed": "red"}
+SIGNS = {
+    "done": "ok",
+    "unchanged": "ok",
+    "refused": "NO",
+    "rolled back": "<-",
+    "waiting": "..",
+    "failed": "!!",
+    "skipped": "--",
+}
+COLOURS = {
+    "done": "green",
+    "unchanged": "dim",
+    "refused": "red",
+    "rolled back": "red",
+    "waiting": "yellow",
+    "failed": "red",
+}
 
 
 class JsonLines:
@@ -134,7 +149,13 @@ class Live:
                 self._live.start()  # not before: until the first step the terminal belongs to the plan and the question
             row = self._running.get(event.step)
             if event.kind == "step_started":
-                self._running[event.step] = {"event": event, "since": time.time(), "tail": "", "weights": {}, "look": ""}
+                self._running[event.step] = {
+                    "event": event,
+                    "since": time.time(),
+                    "tail": "",
+                    "weights": {},
+                    "look": "",
+                }
             elif event.kind == "step_ended":
                 self._running.pop(event.step, None)
             elif row is not None and event.kind == "log":

@@ -57,7 +57,9 @@ def validate(
 
 
 def fmt(
-    paths: Annotated[list[Path] | None, typer.Argument(help="Files or folders; the current folder when left out.")] = None,
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Files or folders; the current folder when left out.")
+    ] = None,
     check: Annotated[bool, typer.Option("--check", help="Change nothing; exit 3 when a file would change.")] = False,
     diff: Annotated[bool, typer.Option("--diff", help="Show what would change.")] = False,
 ) -> int:
@@ -69,7 +71,9 @@ def fmt(
         changed = True
         sys.stdout.write(f"{path}\n")
         if diff:
-            lines = difflib.unified_diff(before.splitlines(True), after.splitlines(True), f"{path} (now)", f"{path} (formatted)")
+            lines = difflib.unified_diff(
+                before.splitlines(True), after.splitlines(True), f"{path} (now)", f"{path} (formatted)"
+            )
             sys.stdout.writelines(lines)
         if not check and not diff:
             path.write_text(after, encoding="utf-8")
@@ -82,5 +86,3 @@ def version() -> int:
 
     sys.stdout.write(f"mlplan {__version__}\n")
     return 0
-
-

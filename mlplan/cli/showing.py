@@ -76,9 +76,17 @@ def output(
         return 0
     if name not in outputs:
         detail = f'There is no output "{name}". Known: {", ".join(outputs) or "none; apply first"}.'
-        raise DiagnosticError(Diagnostic("unknown-output", "There is no such output", detail, hint=suggestion(name, outputs)))
+        raise DiagnosticError(
+            Diagnostic("unknown-output", "There is no such output", detail, hint=suggestion(name, outputs))
+        )
     value: Any = outputs[name]
-    shown = str(value) if raw and isinstance(value, str | int | float) else dumps(value, indent=False) if json or raw else value_text(value)
+    shown = (
+        str(value)
+        if raw and isinstance(value, str | int | float)
+        else dumps(value, indent=False)
+        if json or raw
+        else value_text(value)
+    )
     sys.stdout.write(shown + "\n")
     return 0
 

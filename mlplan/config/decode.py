@@ -26,7 +26,13 @@ QUANTITIES: Mapping[str, Callable[[Any], Any]] = {
 
 
 def decode_body(
-    body: Body, schema: BlockSchema, scope: Scope, meta: frozenset[str], meta_blocks: frozenset[str], what: str, place: Span
+    body: Body,
+    schema: BlockSchema,
+    scope: Scope,
+    meta: frozenset[str],
+    meta_blocks: frozenset[str],
+    what: str,
+    place: Span,
 ) -> tuple[dict[str, Any], list[Diagnostic]]:
     """Return a body's arguments and nested blocks in decoded form.
 
@@ -41,14 +47,16 @@ def decode_body(
             argument = Argument(schema.open_arguments, "")
         if argument is None:
             if name not in meta:
-                problems.append(_unknown("argument", name, [*schema.arguments, *schema.blocks], what, attribute.name_span))
+                problems.append(
+                    _unknown("argument", name, [*schema.arguments, *schema.blocks], what, attribute.name_span)
+                )
             continue
         try:
             found[name] = _argument(attribute.expr, argument, name, scope)
         except DiagnosticError as error:
             problems += [d.at(attribute.expr.span) for d in error.diagnostics]
     for name, argument in schema.arguments.items():
-        if found.get(name) is None and name not in body.attributes or (name in found and found[name] is None):
+        if (found.get(name) is None and name not in body.attributes) or (name in found and found[name] is None):
             if argument.required:
                 detail = f'{what} needs "{name}": {argument.description}'
                 problems.append(Diagnostic("missing-argument", "A required argument is missing", detail, span=place))
@@ -84,7 +92,9 @@ def _nested(
         problems.append(Diagnostic("missing-block", "A required block is missing", detail, span=place))
     if nested.most is not None and len(blocks) > nested.most:
         detail = f'{what} takes at most {nested.most} "{name}" block; here are {len(blocks)}.'
-        problems.append(Diagnostic("block-repeated", "A block is repeated", detail, span=blocks[nested.most][0].header_span))
+        problems.append(
+            Diagnostic("block-repeated", "A block is repeated", detail, span=blocks[nested.most][0].header_span)
+        )
     labelled: dict[str, Any] = {}
     plain: list[Any] = []
     for block, scope in blocks:
@@ -93,13 +103,17 @@ def _nested(
             detail = f'"{name}" takes {words}; here are {len(block.labels)}.'
             problems.append(Diagnostic("wrong-labels", "A block has the wrong labels", detail, span=block.header_span))
             continue
-        value, wrong = decode_body(block.body, nested.schema, scope, frozenset(), frozenset(), f'"{name}"', block.header_span)
+        value, wrong = decode_body(
+            block.body, nested.schema, scope, frozenset(), frozenset(), f'"{name}"', block.header_span
+        )
         problems += wrong
         if nested.labels == 0:
             plain.append(value)
         elif block.labels[0] in labelled:
             detail = f'"{name}" "{block.labels[0]}" is declared twice in {what}.'
-            problems.append(Diagnostic("duplicate-block", "Something is declared twice", detail, span=block.header_span))
+            problems.append(
+                Diagnostic("duplicate-block", "Something is declared twice", detail, span=block.header_span)
+            )
         else:
             labelled[block.labels[0]] = {"name": block.labels[0], **value}
     if nested.labels:
@@ -154,7 +168,13 @@ def _argument(expr: Expr, argument: Argument, name: str, scope: Scope) -> Any:
     if argument.choices and isinstance(decoded, str) and decoded not in argument.choices:
         detail = f'{name} is "{decoded}"; it can be {", ".join(argument.choices)}.'
         raise DiagnosticError(
-            Diagnostic("invalid-choice", "A value is not among the choices", detail, span=expr.span, hint=suggestion(decoded, argument.choices))
+            Diagnostic(
+                "invalid-choice",
+                "A value is not among the choices",
+                detail,
+                span=expr.span,
+                hint=suggestion(decoded, argument.choices),
+            )
         )
     return decoded
 
@@ -248,11 +268,21 @@ def _number(value: Any, wanted: str, name: str, span: Span) -> int | float:
 
 def _container(value: Value, type_: ArgumentType, name: str, span: Span) -> Any:
     if type_.semantic == "list":
-        if isinstance(value, str | bool) or isinstance(value, Mapping | Entity) or not hasattr(value, "__iter__") and not hasattr(value, "items"):
+        if (
+            isinstance(value, str | bool)
+            or isinstance(value, Mapping | Entity)
+            or (not hasattr(value, "__iter__") and not hasattr(value, "items"))
+        ):
             raise DiagnosticError(_wrong(name, type_, to_python(value), span))
         of = type_.of or ArgumentType("any")
         return tuple(decoded_value(item, of, f"{name}[{i}]", span) for i, item in enumerate(elements(value)))
-    pairs = value.attributes if isinstance(value, Entity) else getattr(value, "items", None) if type(value).__name__ == "MapValue" else value
+    pairs = (
+        value.attributes
+        if isinstance(value, Entity)
+        else getattr(value, "items", None)
+        if type(value).__name__ == "MapValue"
+        else value
+    )
     if not isinstance(pairs, Mapping):
         raise DiagnosticError(_wrong(name, type_, to_python(value), span))
     if type_.semantic == "map":
@@ -307,7 +337,9 @@ def check_conditions(blocks: tuple[Block, ...], scope: Scope) -> list[Diagnostic
         condition, message = block.body.attributes.get("condition"), block.body.attributes.get("error_message")
         if condition is None or message is None:
             detail = f"{block.type} needs condition and error_message."
-            found.append(Diagnostic("missing-argument", "A required argument is missing", detail, span=block.header_span))
+            found.append(
+                Diagnostic("missing-argument", "A required argument is missing", detail, span=block.header_span)
+            )
             continue
         try:
             value = evaluate(condition.expr, scope)
@@ -315,7 +347,9 @@ def check_conditions(blocks: tuple[Block, ...], scope: Scope) -> list[Diagnostic
             if value is not True and not isinstance(value, Unknown):
                 words = evaluate(message.expr, scope)
                 text = "(the message holds a sensitive value)" if holds_secret(words) else str(to_python(words))
-                found.append(Diagnostic("condition-failed", "A condition does not hold", text, span=condition.expr.span))
+                found.append(
+                    Diagnostic("condition-failed", "A condition does not hold", text, span=condition.expr.span)
+                )
         except DiagnosticError as error:
             found += error.diagnostics
     return found
@@ -323,17 +357,34 @@ def check_conditions(blocks: tuple[Block, ...], scope: Scope) -> list[Diagnostic
 
 def _unknown(what: str, name: str, known: list[str], where: str, span: Span) -> Diagnostic:
     detail = f'{where} has no {what} "{name}". It has {", ".join(known) or "none"}.'
-    summary = {"argument": "There is no such argument", "block": "There is no such block", "field": "There is no such field"}[what]
+    summary = {
+        "argument": "There is no such argument",
+        "block": "There is no such block",
+        "field": "There is no such field",
+    }[what]
     return Diagnostic(f"unknown-{what}", summary, detail, span=span, hint=suggestion(name, known))
 
 
 def _wrong(name: str, type_: ArgumentType, value: Any, span: Span) -> Diagnostic:
     article = "an" if type_.text()[0] in "aeio" else "a"
-    shown = "a sensitive value" if isinstance(value, Secret) else repr(value) if isinstance(value, str | int | float | bool) else f"a {_word(value)}"
-    return Diagnostic("wrong-type", "A value has the wrong type", f"{name} must be {article} {type_.text()}, and is {shown}.", span=span)
+    shown = (
+        "a sensitive value"
+        if isinstance(value, Secret)
+        else repr(value)
+        if isinstance(value, str | int | float | bool)
+        else f"a {_word(value)}"
+    )
+    return Diagnostic(
+        "wrong-type",
+        "A value has the wrong type",
+        f"{name} must be {article} {type_.text()}, and is {shown}.",
+        span=span,
+    )
 
 
 def _word(value: Any) -> str:
     if isinstance(value, Reference | Entity):
         return "reference"
-    return "object" if isinstance(value, Mapping) else "list" if isinstance(value, list | tuple) else type(value).__name__
+    return (
+        "object" if isinstance(value, Mapping) else "list" if isinstance(value, list | tuple) else type(value).__name__
+    )

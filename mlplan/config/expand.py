@@ -69,7 +69,13 @@ def _needs(resource: Resource, module: Module, around: Surroundings) -> tuple[di
             known = [a for a in module.resources if a.startswith(traversal.root + ".")]
             detail = f"{resource.address} refers to {target}, which is not declared. Declared: {', '.join(known) or 'none of this kind'}."
             problems.append(
-                Diagnostic("unknown-reference", "Nothing of this name is declared", detail, span=traversal.span, hint=suggestion(target, known))
+                Diagnostic(
+                    "unknown-reference",
+                    "Nothing of this name is declared",
+                    detail,
+                    span=traversal.span,
+                    hint=suggestion(target, known),
+                )
             )
         elif name is None:
             found |= {a: traversal for a in module.resources if a.startswith(traversal.root + ".")}
@@ -129,7 +135,9 @@ def _order(
     return order, [_ring(stuck or {selfish[0]}, needs, sources)]
 
 
-def _ring(stuck: set[str], needs: Mapping[str, Mapping[str, Traversal]], sources: Mapping[str, SourceFile]) -> Diagnostic:
+def _ring(
+    stuck: set[str], needs: Mapping[str, Mapping[str, Traversal]], sources: Mapping[str, SourceFile]
+) -> Diagnostic:
     path: list[str] = []
     address = min(stuck)
     while address not in path:
@@ -143,7 +151,11 @@ def _ring(stuck: set[str], needs: Mapping[str, Mapping[str, Traversal]], sources
         if source is not None:
             line, _ = source.line_column(span.start)
             lines.append(f"    {span.path}:{line}  {here} needs {there}:  {source.line(line).strip()}")
-    detail = "These need each other, so none of them can come first:\n" + "\n".join(lines) + "\nTake one of the references out."
+    detail = (
+        "These need each other, so none of them can come first:\n"
+        + "\n".join(lines)
+        + "\nTake one of the references out."
+    )
     return Diagnostic("dependency-cycle", "Dependency cycle", detail, span=needs[ring[0]][[*ring[1:], ring[0]][0]].span)
 
 
@@ -156,7 +168,9 @@ def _instances(resource: Resource, around: Surroundings) -> Iterator[Instance]:
     if count is not None:
         for index in range(_count(evaluate(count, scope), count.span)):
             each: dict[str, Value] = {"count": {"index": Decimal(index)}}
-            yield Instance(f"{resource.address}[{index}]", resource.kind, resource.name, index, resource, each, provider=provider)
+            yield Instance(
+                f"{resource.address}[{index}]", resource.kind, resource.name, index, resource, each, provider=provider
+            )
     elif for_each is not None:
         for key, value in _each(evaluate(for_each, scope), for_each.span):
             address = f'{resource.address}["{key}"]'
@@ -169,7 +183,9 @@ def _instances(resource: Resource, around: Surroundings) -> Iterator[Instance]:
 def _count(value: Value, span: Span) -> int:
     if isinstance(value, Decimal) and value == value.to_integral_value() and 0 <= value <= MOST_INSTANCES:
         return int(value)
-    raise DiagnosticError(_wrong("invalid-count", "count must be a whole number that is known when planning, and not sensitive.", span))
+    raise DiagnosticError(
+        _wrong("invalid-count", "count must be a whole number that is known when planning, and not sensitive.", span)
+    )
 
 
 def _each(value: Value, span: Span) -> list[tuple[str, Value]]:
@@ -181,7 +197,9 @@ def _each(value: Value, span: Span) -> list[tuple[str, Value]]:
     pairs = value.items if isinstance(value, MapValue) else value.attributes if isinstance(value, Entity) else value
     if isinstance(pairs, Mapping) and len(pairs) <= MOST_INSTANCES:
         return [(key, pairs[key]) for key in sorted(pairs)]
-    raise DiagnosticError(_wrong("invalid-for-each", "for_each must be a map, or a set of strings: toset([...]).", span))
+    raise DiagnosticError(
+        _wrong("invalid-for-each", "for_each must be a map, or a set of strings: toset([...]).", span)
+    )
 
 
 def _provider(resource: Resource) -> str | None:

@@ -99,7 +99,9 @@ def _settings(module: Module, around: Surroundings) -> tuple[_Settings, list[Dia
                 backend = Backend(inner.labels[0], inner)
             elif inner.type == "backend":
                 detail = 'A backend takes one label, its type, as in backend "local" {}.'
-                problems.append(Diagnostic("wrong-labels", "A block has the wrong labels", detail, span=inner.header_span))
+                problems.append(
+                    Diagnostic("wrong-labels", "A block has the wrong labels", detail, span=inner.header_span)
+                )
             elif inner.type == "required_providers":
                 types |= _required_providers(inner)
     providers: dict[str, ProviderConfig] = {name: ProviderConfig(name, type_, None) for name, type_ in types.items()}
@@ -158,7 +160,9 @@ def _removed(block: Block, problems: list[Diagnostic]) -> Removed | None:
     source = as_traversal(block.body.attributes["from"].expr) if "from" in block.body.attributes else None
     if source is None:
         detail = "removed needs from, an address, as in from = model.old."
-        problems.append(Diagnostic("invalid-removed", "This removed block is incomplete", detail, span=block.header_span))
+        problems.append(
+            Diagnostic("invalid-removed", "This removed block is incomplete", detail, span=block.header_span)
+        )
         return None
     destroy = True
     for inner in block.body.blocks:

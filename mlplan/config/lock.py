@@ -68,12 +68,17 @@ def _literal(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, int | float):
         return repr(value)
-    text = str(value).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t")
+    text = (
+        str(value)
+        .replace("\\", "\\\\")
+        .replace('"', '\\"')
+        .replace("\n", "\\n")
+        .replace("\r", "\\r")
+        .replace("\t", "\\t")
+    )
     return '"' + text.replace("${", "$${").replace("%{", "%%{") + '"'
 
 
 def _damaged(path: Path, why: str) -> Diagnostic:
     detail = f"{path.name} cannot be used: {why}. Restore it from version control, or remove it and apply to pin anew."
     return Diagnostic("lock-damaged", "The lock file is damaged", detail)
-
-

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from mlplan.lang.diagnostic import Diagnostic, suggestion
 from mlplan.lang.source import Span
@@ -82,7 +83,12 @@ def collect(bodies: Iterable[Body], kinds: Iterable[str]) -> tuple[Module, list[
     nouns = tuple(kinds)
     for body in bodies:
         found += [
-            _problem("unexpected-argument", "An argument cannot stand here", f'"{name}" stands outside of any block.', a.name_span)
+            _problem(
+                "unexpected-argument",
+                "An argument cannot stand here",
+                f'"{name}" stands outside of any block.',
+                a.name_span,
+            )
             for name, a in body.attributes.items()
         ]
         for block in body.blocks:
@@ -96,11 +102,22 @@ def _place(module: Module, block: Block, nouns: tuple[str, ...]) -> list[Diagnos
         return [_problem("not-yet", "This cannot be used yet", NOT_YET[kind], block.header_span)]
     if kind not in META and kind not in nouns:
         detail = f'There is no block "{kind}". Known: {", ".join((*nouns, *META))}.'
-        return [_problem("unknown-block", "There is no such block", detail, block.type_span, suggestion(kind, (*nouns, *META)))]
+        return [
+            _problem(
+                "unknown-block", "There is no such block", detail, block.type_span, suggestion(kind, (*nouns, *META))
+            )
+        ]
     wanted = 1 if kind in nouns or kind in ("variable", "output", "provider") else 0
     if len(block.labels) != wanted:
         words = "one label, its name" if wanted else "no label"
-        return [_problem("wrong-labels", "A block has the wrong labels", f'"{kind}" takes {words}; here are {len(block.labels)}.', block.header_span)]
+        return [
+            _problem(
+                "wrong-labels",
+                "A block has the wrong labels",
+                f'"{kind}" takes {words}; here are {len(block.labels)}.',
+                block.header_span,
+            )
+        ]
     if kind in nouns:
         resource = Resource(kind, block.labels[0], block)
         return _once(module.resources, resource.address, resource, block)
@@ -112,12 +129,18 @@ def _place(module: Module, block: Block, nouns: tuple[str, ...]) -> list[Diagnos
         return found + (_once(module.outputs, output.name, output, block) if output else [])
     if kind == "locals":
         return [p for a in block.body.attributes.values() for p in _once(module.locals, a.name, a, block, a.name_span)]
-    {"mlplan": module.settings, "provider": module.providers, "moved": module.moved, "removed": module.removed}[kind].append(block)
+    {"mlplan": module.settings, "provider": module.providers, "moved": module.moved, "removed": module.removed}[
+        kind
+    ].append(block)
     return []
 
 
 def _once(
-    known: dict[str, object] | dict, name: str, item: object, block: Block, span: Span | None = None  # type: ignore[type-arg]
+    known: dict[str, Any],
+    name: str,
+    item: object,
+    block: Block,
+    span: Span | None = None,
 ) -> list[Diagnostic]:
     if name in known:
         detail = f'"{name}" is declared twice. Names must differ within a folder.'
@@ -128,7 +151,9 @@ def _once(
 
 def _variable(block: Block) -> tuple[Variable, list[Diagnostic]]:
     attributes = block.body.attributes
-    found = unknown_arguments(block, ("type", "default", "description", "sensitive", "nullable", "ephemeral"), ("validation",))
+    found = unknown_arguments(
+        block, ("type", "default", "description", "sensitive", "nullable", "ephemeral"), ("validation",)
+    )
     return Variable(
         block.labels[0],
         _expr(attributes, "type"),
@@ -143,7 +168,9 @@ def _variable(block: Block) -> tuple[Variable, list[Diagnostic]]:
 
 def _output(block: Block) -> tuple[Output | None, list[Diagnostic]]:
     attributes = block.body.attributes
-    found = unknown_arguments(block, ("value", "description", "sensitive", "depends_on", "ephemeral"), ("precondition",))
+    found = unknown_arguments(
+        block, ("value", "description", "sensitive", "depends_on", "ephemeral"), ("precondition",)
+    )
     value = _expr(attributes, "value")
     if value is None:
         detail = f'output "{block.labels[0]}" needs a value.'
@@ -164,11 +191,25 @@ def unknown_arguments(block: Block, arguments: tuple[str, ...], blocks: tuple[st
     for name, attribute in block.body.attributes.items():
         if name not in arguments:
             detail = f'"{block.type}" has no argument "{name}". Known: {", ".join(arguments)}.'
-            found.append(_problem("unknown-argument", "There is no such argument", detail, attribute.name_span, suggestion(name, arguments)))
+            found.append(
+                _problem(
+                    "unknown-argument",
+                    "There is no such argument",
+                    detail,
+                    attribute.name_span,
+                    suggestion(name, arguments),
+                )
+            )
     for inner in block.body.blocks:
         if inner.type not in blocks:
-            detail = f'"{block.type}" has no block "{inner.type}".' + (f" Known: {', '.join(blocks)}." if blocks else "")
-            found.append(_problem("unknown-block", "There is no such block", detail, inner.type_span, suggestion(inner.type, blocks)))
+            detail = f'"{block.type}" has no block "{inner.type}".' + (
+                f" Known: {', '.join(blocks)}." if blocks else ""
+            )
+            found.append(
+                _problem(
+                    "unknown-block", "There is no such block", detail, inner.type_span, suggestion(inner.type, blocks)
+                )
+            )
     return found
 
 

@@ -137,7 +137,9 @@ class Program:
             secret = holds_secret(value)
             if secret and not output.sensitive:
                 detail = f'output "{name}" holds a sensitive value. Say sensitive = true, so that it is never shown.'
-                problems.append(Diagnostic("sensitive-output", "An output would show a secret", detail, span=output.span))
+                problems.append(
+                    Diagnostic("sensitive-output", "An output would show a secret", detail, span=output.span)
+                )
                 continue
             plain = Secret("") if secret else decoding.plain_value(to_python(value))
             found[name] = OutputValue(plain, output.sensitive, output.description)

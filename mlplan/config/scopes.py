@@ -43,7 +43,11 @@ class ModuleScope(Scope):
     """The scope of a module, or of one instance in it. touched: whether a computed attribute was read."""
 
     def __init__(
-        self, around: Surroundings, computed: Computed, extra: Mapping[str, Value] | None = None, module: ModuleScope | None = None
+        self,
+        around: Surroundings,
+        computed: Computed,
+        extra: Mapping[str, Value] | None = None,
+        module: ModuleScope | None = None,
     ) -> None:
         super().__init__({}, root=around.root, folder=around.root, budget=module.budget if module else None)
         self.around = around
@@ -68,14 +72,14 @@ class ModuleScope(Scope):
         if name == "var":
             return dict(self.around.variables)
         if name == "local":
-            return Lazy(list(self.around.locals), self._local)  # type: ignore[return-value]  # a mapping read like an object
+            return Lazy(list(self.around.locals), self._local)
         if name == "path":
             return {"root": ".", "module": ".", "cwd": "."}
         if name == "mlplan":
             return {"workspace": self.around.workspace}
         if name in self.around.schemas:
             names = [k.partition(".")[2] for k in self.around.instances if k.startswith(name + ".")]
-            return Lazy(names, lambda label: self._noun(name, label))  # type: ignore[return-value]
+            return Lazy(names, lambda label: self._noun(name, label))
         raise KeyError(name)
 
     def _local(self, name: str) -> Value:
@@ -84,7 +88,9 @@ class ModuleScope(Scope):
         if name in self._running:
             ring = " -> ".join(f"local.{n}" for n in [*self._running[self._running.index(name) :], name])
             span = self.around.locals[name].name_span
-            raise DiagnosticError(Diagnostic("dependency-cycle", "Dependency cycle", f"These need each other: {ring}.", span=span))
+            raise DiagnosticError(
+                Diagnostic("dependency-cycle", "Dependency cycle", f"These need each other: {ring}.", span=span)
+            )
         self._running.append(name)
         before, self.touched = self.touched, False
         try:
@@ -139,7 +145,11 @@ class ModuleScope(Scope):
         value: Value
         if name in schema.arguments:
             attribute = body.attributes.get(name)
-            value = evaluate_inner(attribute.expr, scope) if attribute else from_python(_plain(schema.arguments[name].default))
+            value = (
+                evaluate_inner(attribute.expr, scope)
+                if attribute
+                else from_python(_plain(schema.arguments[name].default))
+            )
         else:
             value = _blocks(instance.address, name, body.blocks, scope)
         self.touched = self.touched or scope.touched

@@ -108,10 +108,14 @@ def _value(variable: Variable, given: Given | None, scope: Scope) -> Value:
         value = convert(value, type_)
     except ConversionError as error:
         detail = f'variable "{variable.name}": {error}. Its type is {type_}.'
-        raise DiagnosticError(Diagnostic("wrong-type", "A value has the wrong type", detail, span=span or variable.span)) from error
+        raise DiagnosticError(
+            Diagnostic("wrong-type", "A value has the wrong type", detail, span=span or variable.span)
+        ) from error
     if value is None and not variable.nullable:
         detail = f'variable "{variable.name}" must not be null.'
-        raise DiagnosticError(Diagnostic("null-variable", "A variable must not be null", detail, span=span or variable.span))
+        raise DiagnosticError(
+            Diagnostic("null-variable", "A variable must not be null", detail, span=span or variable.span)
+        )
     return secret(value) if variable.sensitive else value
 
 

@@ -43,7 +43,9 @@ def _ring(edges: Mapping[str, Sequence[str]]) -> Diagnostic:
     return Diagnostic(
         "dependency-cycle",
         "Dependency cycle",
-        "These depend on each other, so none of them can come first: " + " -> ".join(ring) + ". Remove one of the references.",
+        "These depend on each other, so none of them can come first: "
+        + " -> ".join(ring)
+        + ". Remove one of the references.",
         address=node,
     )
 
@@ -92,4 +94,3 @@ def link_steps(changes: Sequence[Change]) -> tuple[Step, ...]:
                 before = (step.id,)
             last[address] = before
     return tuple(linked)
-

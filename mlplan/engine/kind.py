@@ -65,9 +65,7 @@ class View:
         from mlplan.ledger.evidence import digest_of
 
         work = token(self.state.lineage, f"{desired.address}#{action}#{digest_of(inputs)}", 1)
-        return Step(
-            f"{desired.address}#{action}", desired.address, desired.kind, action, summary, work, inputs
-        )
+        return Step(f"{desired.address}#{action}", desired.address, desired.kind, action, summary, work, inputs)
 
 
 class Context(Protocol):

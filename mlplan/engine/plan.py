@@ -156,7 +156,9 @@ def _plan_one(planning: _Planning, address: str, instances: Mapping[str, Instanc
         change = kind.diff(desired, planning.view.record(address), seen, planning.view)
     except (DiagnosticError, ProviderError) as error:
         found = error.diagnostics if isinstance(error, DiagnosticError) else (from_provider(error, address),)
-        change = Change(address, desired.kind, Action.KEEP, diagnostics=tuple(d.at(desired.span, address) for d in found))
+        change = Change(
+            address, desired.kind, Action.KEEP, diagnostics=tuple(d.at(desired.span, address) for d in found)
+        )
     surprises = tuple(d.at(desired.span, address) for d in seen.diagnostics if d not in change.diagnostics)
     if desired.parent is not None:
         planning.below.setdefault(desired.parent, []).append(address)
@@ -231,7 +233,9 @@ def _finish(planning: _Planning, changes: Sequence[Change], moves: Mapping[str, 
     guard_removals(planning, changes)
     diagnostics = [*planning.diagnostics, *(d for c in changes for d in c.diagnostics)]
     failed = any(d.is_error for d in diagnostics)
-    outputs = () if failed else output_changes(planning.program, state, planning.options, lambda a: _planned(planning, a))
+    outputs = (
+        () if failed else output_changes(planning.program, state, planning.options, lambda a: _planned(planning, a))
+    )
     return Plan(
         id=uuid.uuid4().hex,
         created=world.now,
@@ -273,7 +277,10 @@ def state_digest(state: State) -> str:
     return digest_of(
         [
             state.lineage,
-            sorted((r.address, r.generation, r.status, r.inputs, digest_of(dict(r.attributes))) for r in state.records.values()),
+            sorted(
+                (r.address, r.generation, r.status, r.inputs, digest_of(dict(r.attributes)))
+                for r in state.records.values()
+            ),
             sorted(state.operations),
         ]
     )

@@ -15,7 +15,11 @@ MOST = 60_000
 
 def plan_markdown(plan: Plan, root: str = ".") -> str:
     """Return the comment. Too long, it loses the full plan first, then the reasons; the verdict table never."""
-    head = [MARKER.format(root=root.replace("--", ""), workspace=plan.workspace), f"### mlplan: {cell(_headline(plan))}", ""]
+    head = [
+        MARKER.format(root=root.replace("--", ""), workspace=plan.workspace),
+        f"### mlplan: {cell(_headline(plan))}",
+        "",
+    ]
     table = _verdicts(plan)
     changes = _changes(plan)
     tail = ["", cell(summary(plan), 1000), "", "Next: `mlplan apply`" if not plan.is_empty else "Nothing to apply."]
@@ -41,7 +45,9 @@ def _verdicts(plan: Plan) -> list[str]:
     rows = []
     for change in plan.changes:
         rows += [_row(evidence) for evidence in (*change.blocked, *change.evidence[:30]) if change.steps]
-        rows += [f"| {cell(change.address)} | {cell(question)} | | | decided during apply |" for question in change.questions]
+        rows += [
+            f"| {cell(change.address)} | {cell(question)} | | | decided during apply |" for question in change.questions
+        ]
     unique = list(dict.fromkeys(rows))
     if not unique:
         return []

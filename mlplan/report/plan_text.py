@@ -67,7 +67,11 @@ def summary(plan: Plan) -> str:
     """Return the last line."""
     if plan.is_empty and not any(c.moved_from for c in plan.changes):
         breaches = sum(1 for c in plan.changes if c.breach)
-        tail = f" {breaches} breach{'es' if breaches != 1 else ''} stand{'' if breaches != 1 else 's'}." if breaches else ""
+        tail = (
+            f" {breaches} breach{'es' if breaches != 1 else ''} stand{'' if breaches != 1 else 's'}."
+            if breaches
+            else ""
+        )
         return f"No changes. What runs is what the files say.{tail}"
     done = [c.action for c in plan.changes if c.steps]
     count = {action: done.count(action) for action in Action}
@@ -83,7 +87,10 @@ def summary(plan: Plan) -> str:
     parts = [
         (gates, f" {gates} gate{'s' if gates != 1 else ''} will decide."),
         (refused, f" {refused} contract{'s say' if refused != 1 else ' says'} no."),
-        (breaches or hand, f" {breaches} breach{'es' if breaches != 1 else ''}, {hand} hand change{'s' if hand != 1 else ''}."),
+        (
+            breaches or hand,
+            f" {breaches} breach{'es' if breaches != 1 else ''}, {hand} hand change{'s' if hand != 1 else ''}.",
+        ),
     ]
     return text + "".join(words for wanted, words in parts if wanted)
 
@@ -176,4 +183,4 @@ def _outputs(changes: Iterable[OutputChange], style: Style) -> list[str]:
 
 def evidence_lines(evidence: Iterable[Evidence]) -> list[str]:
     """Return evidence one a line: verdict, subject, message."""
-    return [f"  {str(e.verdict):<12} {safe_text(e.subject)}: {one_line(_evidence(e), 400)}" for e in evidence]
+    return [f"  {e.verdict!s:<12} {safe_text(e.subject)}: {one_line(_evidence(e), 400)}" for e in evidence]

@@ -60,7 +60,14 @@ class DataContractKind:
         same = found["snapshot"] == prior.get("snapshot") and found["contract"] == prior.get("contract")
         if same and prior.get("verdict") == found["verdict"]:
             if self._pinned(view, desired.address) == found["snapshot"]:
-                return Change(desired.address, self.name, Action.KEEP, planned=prior, evidence=seen.evidence, held=self._bad(prior))
+                return Change(
+                    desired.address,
+                    self.name,
+                    Action.KEEP,
+                    planned=prior,
+                    evidence=seen.evidence,
+                    held=self._bad(prior),
+                )
         refusal = [found["snapshot"], found["contract"]]
         if blocked and (prior.get("refused") or {}).get("what") == refusal:
             held = f"held at {reading.short(prior.get('snapshot'))} (new data refused: {prior['refused']['reason']})"
@@ -108,7 +115,9 @@ class DataContractKind:
             reasons.append(Reason("the rules changed"))
         return tuple(reasons) or (Reason("the lock file has another pin"),)
 
-    def _left_for_review(self, desired: Desired, record: Record | None, found: dict[str, Any], view: View) -> str | None:
+    def _left_for_review(
+        self, desired: Desired, record: Record | None, found: dict[str, Any], view: View
+    ) -> str | None:
         if record is None or not view.options.unattended or desired.arguments.get("accept") == "automatic":
             return None
         if found["snapshot"] == record.attributes.get("snapshot"):

@@ -162,10 +162,13 @@ def _other(desired: Desired, services: Services) -> tuple[Any, Any]:
 def profile_blob(desired: Desired, seen: Seen, context: Context) -> str:
     """Store the distribution profile of the snapshot and return its key."""
     from mlplan.data.profile import profile
+
     from mlplan.data.snapshot import Snapshot
 
     contract, _ = _contract(desired)
-    made = profile(contract, Snapshot.from_json(seen.attributes["manifest"]), context.root, cache=context.services.cache)
+    made = profile(
+        contract, Snapshot.from_json(seen.attributes["manifest"]), context.root, cache=context.services.cache
+    )
     data = orjson.dumps(made.to_json(), option=orjson.OPT_SORT_KEYS)
     key = hashlib.sha256(data).hexdigest()
     context.put_blob(key, data)

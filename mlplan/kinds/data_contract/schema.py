@@ -40,7 +40,9 @@ QUALITY = BlockSchema(
     {
         "metric": Argument(STRING, 'An aggregate: "null_fraction(column)", "mean(column)", "quantile(column, 0.5)", …'),
         "rule": Argument(STRING, "A row rule as a portable SQL expression."),
-        "references": Argument(reference_to("data_contract"), "A column of another contract that must hold every value."),
+        "references": Argument(
+            reference_to("data_contract"), "A column of another contract that must hold every value."
+        ),
         "column": Argument(STRING, "The column that refers."),
         "at_least": Argument(NUMBER, "Lower bound, of the metric or of the fraction of rows that keep the rule."),
         "at_most": Argument(NUMBER, "Upper bound."),
@@ -75,7 +77,9 @@ SCHEMA = BlockSchema(
         "fresh_within": Argument(DURATION, "The newest row must not be older than this."),
         "min_rows": Argument(INTEGER, "Fewer rows are a failure."),
         "columns": Argument(map_of(COLUMN), "Columns by name.", required=True),
-        "missing": Argument(list_of(STRING), 'Texts that mean "no value" in CSV files, besides the empty one.', default=()),
+        "missing": Argument(
+            list_of(STRING), 'Texts that mean "no value" in CSV files, besides the empty one.', default=()
+        ),
         "strict": Argument(BOOL, "Whether undeclared columns are a failure.", default=False),
         "accept": Argument(
             STRING,

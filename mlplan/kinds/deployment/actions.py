@@ -9,7 +9,7 @@ from typing import Any
 
 from mlplan.engine.kind import Context, new_record
 from mlplan.engine.types import Desired, Outcome, Result, Step
-from mlplan.kinds.capabilities import capable
+from mlplan.kinds import capabilities
 from mlplan.kinds.deployment import waiting
 from mlplan.kinds.deployment.rollout import Rollout
 from mlplan.kinds.deployment.spec import Place, place
@@ -17,7 +17,7 @@ from mlplan.kinds.deployment.tick import Ticker, Version
 from mlplan.kinds.deployment.wanted import offered, source_of
 from mlplan.lang.diagnostic import Diagnostic, DiagnosticError
 from mlplan.ledger.records import Operation, Record
-from mlplan.spi.capabilities import FULL_WEIGHT, Serves, Splits
+from mlplan.spi.capabilities import FULL_WEIGHT
 
 KEPT_REJECTIONS = 20
 
@@ -54,7 +54,11 @@ def roll_out(step: Step, desired: Desired, where: Place, record: Record, context
         record = _end_superseded(where, record, Rollout.from_json(unfinished), step, context)
         unfinished = None
     if wanted is None or wanted == live.get("version"):
-        return Outcome(Result.UNCHANGED, f"{live.get('version') or 'nothing'} stays live", replace(record, dependencies=desired.dependencies))
+        return Outcome(
+            Result.UNCHANGED,
+            f"{live.get('version') or 'nothing'} stays live",
+            replace(record, dependencies=desired.dependencies),
+        )
     if wanted in rejected:
         return Outcome(Result.UNCHANGED, f"held at {live.get('version')}: {wanted} is rejected here", record)
     since = ((upstream.attributes.get("live") or {}) if upstream else {}).get("since")
@@ -68,7 +72,9 @@ def roll_out(step: Step, desired: Desired, where: Place, record: Record, context
     rollout = _document(unfinished, record, wanted, live.get("version"), context.now())
     if step.action == "roll_back":
         # The version it goes back to was judged when it was live; waiting at small weights would prolong the harm.
-        where = replace(where, policy=replace(where.policy, steps=(FULL_WEIGHT,), bake=0.0, smoke_test=None), criteria=())
+        where = replace(
+            where, policy=replace(where.policy, steps=(FULL_WEIGHT,), bake=0.0, smoke_test=None), criteria=()
+        )
     ticker = Ticker(where, replace(record, dependencies=desired.dependencies), versions, context, step.id)
     ended = ticker.run(rollout)
     return _conclude(step, where, ticker, ended, versions, context)
@@ -111,10 +117,12 @@ def _conclude(
     )
 
 
-def _finish(where: Place, record: Record, rollout: Rollout, versions: Mapping[str, Version], context: Context) -> Record:
+def _finish(
+    where: Place, record: Record, rollout: Rollout, versions: Mapping[str, Version], context: Context
+) -> Record:
     """Return the record of a finished rollout, after the previous version was drained and removed."""
     provider = context.provider(where.provider)
-    splits, serves = capable(provider, Splits, "split traffic"), capable(provider, Serves, "serve models")
+    splits, serves = capabilities.splits(provider), capabilities.serves(provider)
     unit = where.unit_name(rollout.target)
     status = splits.set_weights(where.endpoint_name, {unit: FULL_WEIGHT})
     if rollout.stable:
@@ -138,7 +146,7 @@ def _finish(where: Place, record: Record, rollout: Rollout, versions: Mapping[st
 
 def _cleared(where: Place, record: Record, rollout: Rollout, context: Context) -> Record:
     provider = context.provider(where.provider)
-    splits, serves = capable(provider, Splits, "split traffic"), capable(provider, Serves, "serve models")
+    splits, serves = capabilities.splits(provider), capabilities.serves(provider)
     if rollout.stable:
         splits.set_weights(where.endpoint_name, {where.unit_name(rollout.stable): FULL_WEIGHT})
         serves.remove_unit(where.unit_name(rollout.target))
@@ -228,7 +236,7 @@ def repair(step: Step, where: Place, record: Record, context: Context) -> Outcom
     versions = _versions(where, record, context, live["version"])
     _refuse_altered(versions[live["version"]], context, where.address)
     provider = context.provider(where.provider)
-    serves, splits = capable(provider, Serves, "serve models"), capable(provider, Splits, "split traffic")
+    serves, splits = capabilities.serves(provider), capabilities.splits(provider)
     unit = where.unit(live["version"], live["artifact"], context.services)
     splits.ensure_endpoint(where.endpoint())
     serves.ensure_unit(unit)
@@ -248,7 +256,7 @@ def remove(step: Step, context: Context) -> Outcome:
     if record is None:
         return Outcome(Result.UNCHANGED, "nothing was there")
     provider = context.provider(record.provider)
-    splits, serves = capable(provider, Splits, "split traffic"), capable(provider, Serves, "serve models")
+    splits, serves = capabilities.splits(provider), capabilities.serves(provider)
     mine = {"mlplan.lineage": context.state.lineage, "mlplan.address": step.address}
     for endpoint in splits.list_endpoints(mine):
         splits.remove_endpoint(endpoint.name)
@@ -270,4 +278,3 @@ def abandon(operation: Operation, context: Context) -> None:
     ticker = Ticker(where, record, versions, context, operation.step)
     ended = ticker.run(rollout, superseded="the step was abandoned")
     context.keep(_cleared(where, ticker.record, ended, context))
-

@@ -77,7 +77,10 @@ class DeploymentKind:
             steps = (*steps, self._rollout_step(desired, wanted, live, where, view))
             reasons = (*reasons, *wanted.reasons)
             if unfinished and not needs_rollout:
-                reasons = (*reasons, Reason(f"the rollout of {(rollout or {}).get('target')} has to be ended", Cause.WORLD))
+                reasons = (
+                    *reasons,
+                    Reason(f"the rollout of {(rollout or {}).get('target')} has to be ended", Cause.WORLD),
+                )
         return self._change(desired, record, wanted, live, where, reasons, steps, view)
 
     def _change(

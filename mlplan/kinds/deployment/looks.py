@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 from mlplan.judge import analysis
 from mlplan.kinds.deployment.rollout import Rollout
@@ -41,8 +41,14 @@ def look(place: Place, rollout: Rollout, counters: Mapping[str, VersionCounters]
         return Judged(replace(rollout, cursor=cursors(counters)), requests=totals[0], errors=totals[1])
     criteria = tuple(
         analysis.Criterion(
-            c.name, c.metric, c.no_worse_than_live, c.margin, c.at_most, c.min_requests, thresholds.get(c.name)
-        )  # type: ignore[arg-type]  # the schema's choices are the metrics
+            c.name,
+            cast("analysis.CriterionMetric", c.metric),
+            c.no_worse_than_live,
+            c.margin,
+            c.at_most,
+            c.min_requests,
+            thresholds.get(c.name),
+        )
         for c in place.criteria
     )
     share = weight / FULL_WEIGHT
@@ -82,17 +88,13 @@ def cursors(counters: Mapping[str, VersionCounters]) -> dict[str, Any]:
     }
 
 
-def _resumed(
-    document: Mapping[str, Any] | None, criteria: tuple[analysis.Criterion, ...]
-) -> analysis.Analysis:
+def _resumed(document: Mapping[str, Any] | None, criteria: tuple[analysis.Criterion, ...]) -> analysis.Analysis:
     if document is not None and document["metric_hash"] == analysis.metric_hash(criteria):
         return analysis.Analysis.from_json(document)
     return analysis.start(criteria)  # evidence under other criteria says nothing about these
 
 
-def _thresholds(
-    place: Place, rollout: Rollout, counters: Mapping[str, VersionCounters]
-) -> dict[str, float] | None:
+def _thresholds(place: Place, rollout: Rollout, counters: Mapping[str, VersionCounters]) -> dict[str, float] | None:
     """Return the milliseconds that slow requests are counted over, fixed for the rollout; None while live has no history."""
     found = dict(rollout.thresholds)
     live = counters.get(rollout.stable or "")

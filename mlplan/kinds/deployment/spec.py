@@ -108,12 +108,14 @@ class Place:
         return digest_of([self.port, self.health_path, self.replicas, list(self.endpoint().latency_limits)])
 
 
-def place(address: str, arguments: Mapping[str, Any], environment: Mapping[str, Any], lineage: str, run: str = "") -> Place:
+def place(
+    address: str, arguments: Mapping[str, Any], environment: Mapping[str, Any], lineage: str, run: str = ""
+) -> Place:
     """Return the place of a deployment from its own arguments and its environment's.
 
     Raises: DiagnosticError (invalid-rollout).
     """
-    label, rollout = next(iter((environment.get("rollout") or {}).items()), ("blue_green", {}))
+    label, rollout = _rollout_of(environment)
     health = {**DEFAULT_HEALTH, **{k: v for k, v in (environment.get("health") or {}).items() if v is not None}}
     criteria = tuple(success(name, body) for name, body in (rollout.get("success") or {}).items())
     return Place(
@@ -121,6 +123,11 @@ def place(address: str, arguments: Mapping[str, Any], environment: Mapping[str, 
         str(health["path"]), int(arguments.get("replicas", 1)), policy(label, rollout, float(health["within"])),
         criteria, environment, run,
     )  # fmt: skip
+
+
+def _rollout_of(environment: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    blocks: Mapping[str, Mapping[str, Any]] = environment.get("rollout") or {}
+    return next(iter(blocks.items())) if blocks else ("blue_green", {})
 
 
 def policy(strategy: str, rollout: Mapping[str, Any], ready_within: float) -> Policy:
@@ -168,7 +175,9 @@ def check_rollout(environment: Mapping[str, Any]) -> list[Diagnostic]:
         found.append(_invalid(f"An environment has one rollout; here are {', '.join(blocks)}."))
     for label, rollout in blocks.items():
         if label not in ("blue_green", "canary"):
-            found.append(_invalid(f'"{label}" is no strategy that can be carried out yet. Use "blue_green" or "canary".'))
+            found.append(
+                _invalid(f'"{label}" is no strategy that can be carried out yet. Use "blue_green" or "canary".')
+            )
         steps = [float(s) for s in rollout.get("steps") or (100,)]
         rising = all(a < b for a, b in zip(steps, steps[1:], strict=False))
         if not steps or not rising or steps[0] <= 0 or not math.isclose(steps[-1], 100):

@@ -13,14 +13,14 @@ from typing import Any
 
 from mlplan.engine.events import Event
 from mlplan.engine.kind import Context
-from mlplan.kinds.capabilities import capable
+from mlplan.kinds import capabilities
 from mlplan.kinds.deployment import looks
 from mlplan.kinds.deployment.rollout import Rollout, Seen, decide, target_weight, weights
 from mlplan.kinds.deployment.spec import Place
 from mlplan.kinds.services import Services
 from mlplan.ledger.evidence import Evidence, Verdict
 from mlplan.ledger.records import Record
-from mlplan.spi.capabilities import JobSpec, Measures, Runs, Serves, Splits, UnitStatus, VersionCounters
+from mlplan.spi.capabilities import JobSpec, UnitStatus, VersionCounters
 
 POLL = 0.25
 """Seconds between ticks while something starts."""
@@ -37,17 +37,19 @@ class Version:
 class Ticker:
     """Moves one rollout on. versions: what the names in the document stand for."""
 
-    def __init__(self, place: Place, record: Record, versions: Mapping[str, Version], context: Context, step: str) -> None:
+    def __init__(
+        self, place: Place, record: Record, versions: Mapping[str, Version], context: Context, step: str
+    ) -> None:
         self.place = place
         self.record = record
         self._versions = versions
         self._context = context
         self._step = step
         provider = context.provider(place.provider)
-        self._serves = capable(provider, Serves, "serve models")
-        self._splits = capable(provider, Splits, "split traffic")
-        self._measures = capable(provider, Measures, "count requests")
-        self._runs = capable(provider, Runs, "run jobs")
+        self._serves = capabilities.serves(provider)
+        self._splits = capabilities.splits(provider)
+        self._measures = capabilities.measures(provider)
+        self._runs = capabilities.runs(provider)
 
     def run(self, rollout: Rollout, superseded: str = "") -> Rollout:
         """Return the document where it stands when there is nothing more to do now."""
@@ -137,7 +139,9 @@ class Ticker:
         """Return "passed", or "failed: …" with the last lines of the test's output."""
         services: Services = self._context.services
         command = shlex.split(self.place.policy.smoke_test or "")
-        job = job_spec(self.place, "smoke", target.token, command, services, {"MLPLAN_URL": f"http://{target.addresses[0]}"})
+        job = job_spec(
+            self.place, "smoke", target.token, command, services, {"MLPLAN_URL": f"http://{target.addresses[0]}"}
+        )
         status = self._runs.start_job(job)
         while status.state == "running":
             self._context.wait(POLL)
@@ -155,7 +159,10 @@ class Ticker:
         self.record = replace(self.record, attributes=attributes, evidence=kept)
         self._context.keep(self.record, evidence)
         if changed:
-            self._tell("note", f"{rollout.target}: {rollout.phase.replace('_', ' ')}{': ' + rollout.reason if rollout.reason else ''}")
+            self._tell(
+                "note",
+                f"{rollout.target}: {rollout.phase.replace('_', ' ')}{': ' + rollout.reason if rollout.reason else ''}",
+            )
         return rollout
 
     def _show_look(self, rollout: Rollout, judged: looks.Judged) -> None:

@@ -39,7 +39,9 @@ def approvals_needed(environment: Mapping[str, Any], unattended: bool) -> int:
     return max(needed, 1) if environment.get("protected") and unattended else needed
 
 
-def unmet(where: Place, record: Record | None, version: str, since: float | None, now: float, unattended: bool) -> str | None:
+def unmet(
+    where: Place, record: Record | None, version: str, since: float | None, now: float, unattended: bool
+) -> str | None:
     """Return what is still missing before `version` may come here, or None. since: when it went live upstream."""
     environment = where.environment
     soak = float((environment.get("promote_when") or {}).get("soaked_for") or 0.0)

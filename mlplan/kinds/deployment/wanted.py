@@ -47,7 +47,9 @@ def wanted_version(desired: Desired, record: Record | None, view: View) -> Wante
     live = ((record.attributes.get("live") or {}) if record else {}).get("version")
     if version is not None and version in rejected:
         reason = rejected[version]["reason"]
-        return Wanted(live, False, live or "nothing", held=f"held at {live or 'nothing'} ({version} rejected: {reason})")
+        return Wanted(
+            live, False, live or "nothing", held=f"held at {live or 'nothing'} ({version} rejected: {reason})"
+        )
     if version is None:
         return Wanted(live, False, live or "nothing", held=f"nothing to serve yet: {source} has no accepted version")
     reasons = () if version == live else (Reason(f"{version} is ready in {source}"),)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mlplan.engine.kind import Context, View, new_record
+from mlplan.engine.plain import plain
 from mlplan.engine.types import Action, Change, Desired, FieldChange, Observation, Outcome, Reason, Result, Step
 from mlplan.kinds.deployment.spec import check_rollout
 from mlplan.kinds.deployment.waiting import parse_hours
 from mlplan.kinds.environment.schema import SCHEMA
-from mlplan.engine.plain import plain
 from mlplan.lang.diagnostic import Diagnostic
 from mlplan.ledger.evidence import digest_of
 from mlplan.ledger.records import Operation, Record
@@ -59,7 +59,9 @@ class EnvironmentKind:
             return Change(desired.address, self.name, Action.KEEP, planned=dict(record.attributes))
         before = (record.attributes.get("settings") or {}) if record else {}
         fields = tuple(
-            FieldChange(name, before.get(name), value) for name, value in settings.items() if before.get(name) != value and value is not None
+            FieldChange(name, before.get(name), value)
+            for name, value in settings.items()
+            if before.get(name) != value and value is not None
         )
         action = Action.ADD if record is None else Action.CHANGE
         reason = "not there yet" if record is None else ", ".join(f.name for f in fields) + " changed"

@@ -42,7 +42,10 @@ ROLLOUT = BlockSchema(
         "smoke_test": Argument(STRING, "A command run against the candidate's own address (MLPLAN_URL)."),
         "on_failure": Argument(STRING, "When harm is proven.", default="rollback", choices=("rollback",)),
         "on_inconclusive": Argument(
-            STRING, "When give_up_after has passed without proof.", default="hold", choices=("hold", "rollback", "promote")
+            STRING,
+            "When give_up_after has passed without proof.",
+            default="hold",
+            choices=("hold", "rollback", "promote"),
         ),
         "give_up_after": Argument(DURATION, "Longest time at one step.", default=3600.0),
     },

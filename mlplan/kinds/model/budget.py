@@ -9,11 +9,11 @@ from typing import Any
 
 from mlplan.engine.kind import Context
 from mlplan.engine.types import Desired, Step
-from mlplan.kinds.capabilities import capable
-from mlplan.kinds.deployment.spec import Place
+from mlplan.kinds import capabilities
 from mlplan.kinds.deployment.rollout import Policy
+from mlplan.kinds.deployment.spec import Place
 from mlplan.ledger.evidence import Evidence, Verdict
-from mlplan.spi.capabilities import Serves, UnitSpec
+from mlplan.spi.capabilities import UnitSpec
 
 REQUESTS = 300
 WARM_UP = 20
@@ -47,7 +47,7 @@ def judge(
 
 def _measure(candidate: Any, desired: Desired, step: Step, context: Context) -> tuple[Any, float, str]:
     """Return latencies in milliseconds, peak memory in bytes, and what went wrong."""
-    serves = capable(context.provider(desired.provider), Serves, "serve models")
+    serves = capabilities.serves(context.provider(desired.provider))
     where = Place(
         f"{step.address}.budget", step.address, context.state.lineage, desired.provider, None,
         "/v2/health/ready", 1, Policy(), (), {}, context.run,

@@ -24,7 +24,11 @@ def check_gates(arguments: Mapping[str, Any]) -> Sequence[Diagnostic]:
     for name, gate in gates.items():
         given = [form for form in FORMS if gate.get(form) is not None]
         if len(given) != 1:
-            found.append(_invalid(f'gate "{name}" must have exactly one of {", ".join(FORMS)}; it has {", ".join(given) or "none"}.'))
+            found.append(
+                _invalid(
+                    f'gate "{name}" must have exactly one of {", ".join(FORMS)}; it has {", ".join(given) or "none"}.'
+                )
+            )
         elif given[0] != "budget":
             found += _check_metric(name, gate, str(arguments.get("task")))
         if given == ["across"] and gate.get("largest_gap") is None:

@@ -12,7 +12,7 @@ import orjson
 from mlplan.engine.events import Event
 from mlplan.engine.kind import Context
 from mlplan.engine.types import Step
-from mlplan.kinds.capabilities import capable
+from mlplan.kinds import capabilities
 from mlplan.ledger.names import labels, physical_name
 from mlplan.spi.capabilities import JobSpec, JobStatus, Runs
 
@@ -63,7 +63,7 @@ def run(step: Step, purpose: str, job: Job, provider_name: str | None, context: 
 
     An attempt that failed, was lost or cancelled is left as it is for the curious; the next one gets a folder of its own.
     """
-    runs = capable(context.provider(provider_name), Runs, "run jobs")
+    runs = capabilities.runs(context.provider(provider_name))
     name = physical_name(f"{step.address}-{purpose}", step.token)
     for attempt in range(1, MOST_ATTEMPTS):
         folder = context.services.jobs / name / str(attempt)

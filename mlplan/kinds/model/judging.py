@@ -10,7 +10,6 @@ from typing import Any
 from mlplan.engine.events import Event
 from mlplan.engine.kind import Context, new_record
 from mlplan.engine.types import Desired, Outcome, Result, Step
-from mlplan.kinds.data_contract.reading import contract_of
 from mlplan.kinds.model import budget
 from mlplan.kinds.model.gates import form_of, question
 from mlplan.kinds.model.training import KEPT_VERSIONS, accepted, artifact_job, data_document
@@ -241,7 +240,7 @@ def _read(path: Path | None) -> dict[str, Any] | None:
     table = pq.read_table(path)
     columns = {name: np.asarray(table.column(name).to_numpy(zero_copy_only=False)) for name in table.column_names}
     if "scores" in columns:
-        columns["score"] = np.stack(columns.pop("scores"))
+        columns["score"] = np.stack(list(columns.pop("scores")))
     labelled = np.asarray([value is not None and value == value for value in columns["label"]])
     columns = {name: values[labelled] for name, values in columns.items()}
     if columns["label"].dtype == object:
@@ -279,8 +278,15 @@ def _metrics(evidence: tuple[Evidence, ...]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for item in evidence:
         metric = item.details.get("metric")
-        if metric and item.estimate is not None and item.details.get("against") is None and "across" not in item.details:
-            found.setdefault(str(metric), {"estimate": item.estimate, "interval": item.interval and list(item.interval)})
+        if (
+            metric
+            and item.estimate is not None
+            and item.details.get("against") is None
+            and "across" not in item.details
+        ):
+            found.setdefault(
+                str(metric), {"estimate": item.estimate, "interval": item.interval and list(item.interval)}
+            )
     return found
 
 
@@ -289,7 +295,9 @@ def _refuse_altered(digest: str, context: Context, address: str) -> None:
 
     problems = verify(context.services.artifact_path(digest), digest)
     if problems:
-        detail = f"{digest[:19]}…: {'; '.join(problems[:3])}. Take it out of the store and apply again: it is sealed anew."
+        detail = (
+            f"{digest[:19]}…: {'; '.join(problems[:3])}. Take it out of the store and apply again: it is sealed anew."
+        )
         raise DiagnosticError(
             Diagnostic("artifact-altered", "The artifact is not what was sealed", detail, address=address)
         )

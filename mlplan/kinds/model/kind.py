@@ -70,8 +70,14 @@ class ModelKind:
             address = f'{desired.address}.deployment["{name}"]'
             found.append(
                 Desired(
-                    address, "deployment", name, arguments, (desired.address, reference.address),
-                    parent=desired.address, span=desired.span, prevent_destroy=desired.prevent_destroy,
+                    address,
+                    "deployment",
+                    name,
+                    arguments,
+                    (desired.address, reference.address),
+                    parent=desired.address,
+                    span=desired.span,
+                    prevent_destroy=desired.prevent_destroy,
                 )  # fmt: skip
             )
         return found
@@ -188,7 +194,7 @@ class ModelKind:
     def _change(self, case: _Case, reasons: list[Reason], steps: list[Step], number: int, view: View) -> Change:
         address = case.desired.address
         unknown = Unknown(origin=f"known after training of {address}")
-        planned = {n: unknown for n in ("artifact", "version", "trained_at", "metrics", "gate")}
+        planned: dict[str, Any] = dict.fromkeys(("artifact", "version", "trained_at", "metrics", "gate"), unknown)
         planned["recipe"] = case.recipe.digest
         fields = (
             FieldChange("recipe", short(case.prior.get("recipe")), short(case.recipe.digest)),
@@ -203,7 +209,11 @@ class ModelKind:
             notes.append(("cost", f"about {mean:.0f} s of training (last {len(seconds)} runs: {last} s)"))
         if not case.desired.arguments.get("gate"):
             notes.append(("gates", "none: what is trained will be served unjudged"))
-        live = f"v{case.prior['version']} keeps all traffic, exit 3" if case.prior.get("version") else "nothing is served, exit 3"
+        live = (
+            f"v{case.prior['version']} keeps all traffic, exit 3"
+            if case.prior.get("version")
+            else "nothing is served, exit 3"
+        )
         notes.append(("if a gate says no", live))
         return Change(
             address,
@@ -222,7 +232,7 @@ class ModelKind:
         notes: tuple[tuple[str, str], ...] = (), record: Record | None = None,
     ) -> Change:  # fmt: skip
         unknown = Unknown(origin=f"known after training of {desired.address}")
-        empty = {n: unknown for n in ("recipe", "artifact", "version", "trained_at", "metrics", "gate")}
+        empty = dict.fromkeys(("recipe", "artifact", "version", "trained_at", "metrics", "gate"), unknown)
         return Change(desired.address, self.name, Action.KEEP, planned=dict(prior) or empty, held=held, notes=notes)
 
     def _judged_on(self, desired: Desired, view: View) -> str:
@@ -257,7 +267,7 @@ def short(digest: Any) -> str | None:
 
 def _version_of(prior: Mapping[str, Any], digest: str) -> str | None:
     versions: Mapping[str, Any] = prior.get("versions") or {}
-    return next((number for number, v in reversed(versions.items()) if v["recipe"] == digest), None)
+    return next((number for number, v in reversed(list(versions.items())) if v["recipe"] == digest), None)
 
 
 def _planned_snapshot(address: str, view: View) -> Any:

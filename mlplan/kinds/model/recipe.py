@@ -110,9 +110,13 @@ def differences(before: Mapping[str, Any] | None, after: Recipe, words: Mapping[
         elif names and part == "params":
             moved.append(f"train.params ({', '.join(f'{n} {_shown(old, n)} -> {_shown(new, n)}' for n in names)})")
         elif names and part == "environment":
-            moved.append(f"environment ({', '.join(f'{n} {_shown(old, n)[:14]} -> {_shown(new, n)[:14]}' for n in names)})")
+            moved.append(
+                f"environment ({', '.join(f'{n} {_shown(old, n)[:14]} -> {_shown(new, n)[:14]}' for n in names)})"
+            )
         elif names:
-            moved.append(f"train.{part} ({', '.join(names[:4])}{f' and {len(names) - 4} more' if len(names) > 4 else ''})")
+            moved.append(
+                f"train.{part} ({', '.join(names[:4])}{f' and {len(names) - 4} more' if len(names) > 4 else ''})"
+            )
     if before.get("seed") != now["seed"]:
         moved.append(f"train.seed ({before.get('seed')} -> {now['seed']})")
     if before.get("command") != now["command"]:
@@ -126,4 +130,6 @@ def _shown(values: Mapping[str, Any], name: str) -> str:
 
 def _problem(code: str, detail: str, address: str) -> Diagnostic:
     summary = "Training code is missing" if code == "code-missing" else "Training code is outside the project"
-    return Diagnostic(code, summary, f"{detail}. Name files below the root, as in code = [\"train.py\", \"src/**\"].", address=address)
+    return Diagnostic(
+        code, summary, f'{detail}. Name files below the root, as in code = ["train.py", "src/**"].', address=address
+    )

@@ -30,7 +30,9 @@ TRAIN = BlockSchema(
     {
         "run": Argument(STRING, "The command, split into words as a shell would, run without a shell.", required=True),
         "code": Argument(list_of(STRING), "Globs of the files that make the model what it is.", required=True),
-        "data": Argument(map_of(reference_to("data_contract")), "Contracts by the name the script uses.", required=True),
+        "data": Argument(
+            map_of(reference_to("data_contract")), "Contracts by the name the script uses.", required=True
+        ),
         "params": Argument(map_of(ANY), "Handed to the script as they are.", default={}),
         "seed": Argument(INTEGER, "Handed to the script.", default=0),
         "max_age": Argument(DURATION, "Retrain on a newer snapshot when the live model is older."),

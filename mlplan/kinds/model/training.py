@@ -13,15 +13,15 @@ import orjson
 
 from mlplan.engine.events import Event
 from mlplan.engine.kind import Context, new_record
+from mlplan.engine.plain import plain
 from mlplan.engine.types import Desired, Outcome, Result, Step
-from mlplan.kinds.capabilities import capable
+from mlplan.kinds import capabilities
 from mlplan.kinds.data_contract.reading import contract_of
 from mlplan.kinds.model.jobs import Finished, Job, run
-from mlplan.engine.plain import plain
 from mlplan.lang.diagnostic import Diagnostic, DiagnosticError
 from mlplan.ledger.evidence import Evidence, Verdict
 from mlplan.ledger.records import Operation, Record
-from mlplan.spi.capabilities import JobSpec, Runs
+from mlplan.spi.capabilities import JobSpec
 
 PROBE_ROWS = 64
 KEPT_TIMES = 3
@@ -101,9 +101,7 @@ def _with_candidate(record: Record | None, step: Step, done: Finished, context: 
         "stage": "trained",
         "folder": str(done.folder.relative_to(context.root)),
         "trained_at": datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds"),
-        "profiles": {
-            name: _profile_of(address, context) for name, address in _data_addresses(step, context).items()
-        },
+        "profiles": {name: _profile_of(address, context) for name, address in _data_addresses(step, context).items()},
     }
     asked = [{**a, "at": now} for a in step.inputs.get("asked") or ()]
     return {
@@ -170,9 +168,7 @@ def artifact_job(
     verb = "seal" if purpose == "seal" else "predict"
     if output is not None:
         request = {**request, "output": str(output)}
-    job = Job(
-        (context.services.python, "-m", "mlplan.artifact", verb, "{job}"), request, {}, {}, timeout=3600.0
-    )
+    job = Job((context.services.python, "-m", "mlplan.artifact", verb, "{job}"), request, {}, {}, timeout=3600.0)
     done = run(step, purpose, job, provider_of(desired), context)
     path = done.folder / "result.json"
     return (orjson.loads(path.read_bytes()) if path.exists() else None), done
@@ -249,6 +245,7 @@ def _request_schema(address: str, context: Context) -> dict[str, Any]:
 
 def _probe_rows(address: str, context: Context) -> list[dict[str, Any]]:
     from mlplan.data.read import sample_rows
+
     from mlplan.data.snapshot import Snapshot
 
     record = context.record(address)
@@ -308,7 +305,7 @@ def cancel(operation: Operation, context: Context) -> None:
     if not handle or "job" not in handle:
         return
     desired = context.find_desired(operation.address)
-    runs = capable(context.provider(provider_of(desired) if desired else None), Runs, "run jobs")
+    runs = capabilities.runs(context.provider(provider_of(desired) if desired else None))
     name = str(handle["job"])
     attempt = name.rpartition("-")[2]
     spec = JobSpec(name, f"{operation.token}-{attempt}", (), Path(str(handle["folder"])), context.root)

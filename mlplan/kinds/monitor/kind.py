@@ -7,11 +7,11 @@ from typing import Any
 
 from mlplan.engine.events import Event
 from mlplan.engine.kind import Context, View, new_record
+from mlplan.engine.plain import plain
 from mlplan.engine.types import Action, Cause, Change, Desired, Observation, Outcome, Reason, Result, Step
 from mlplan.kinds.monitor import answers
 from mlplan.kinds.monitor.schema import SCHEMA
 from mlplan.kinds.monitor.watching import watch_all
-from mlplan.engine.plain import plain
 from mlplan.lang.diagnostic import Diagnostic
 from mlplan.ledger.evidence import Verdict, digest_of, worst
 from mlplan.ledger.records import Operation, Record
@@ -31,12 +31,20 @@ class MonitorKind:
         for name, rule in watches.items():
             drift, service = rule.get("drift"), rule.get("error_rate") or rule.get("p95_latency")
             if bool(drift) == bool(service):
-                found.append(_invalid(f'watch "{name}" needs either drift, or limits of the service (error_rate, p95_latency).'))
+                found.append(
+                    _invalid(f'watch "{name}" needs either drift, or limits of the service (error_rate, p95_latency).')
+                )
             elif drift and (len(drift.path) != 2 or drift.path[0] != "drift"):
-                found.append(_invalid(f'watch "{name}": drift names a rule, as in data_contract.NAME.drift.RULE; it names {drift}.'))
+                found.append(
+                    _invalid(
+                        f'watch "{name}": drift names a rule, as in data_contract.NAME.drift.RULE; it names {drift}.'
+                    )
+                )
         for name in desired.arguments.get("on_breach") or {}:
             if name not in watches:
-                found.append(_invalid(f'on_breach "{name}" answers no watch of this monitor. Watches: {", ".join(watches)}.'))
+                found.append(
+                    _invalid(f'on_breach "{name}" answers no watch of this monitor. Watches: {", ".join(watches)}.')
+                )
         return found
 
     def children(self, desired: Desired) -> Sequence[Desired]:
@@ -113,7 +121,11 @@ class MonitorKind:
         prior: Mapping[str, Any] = record.attributes if record else {}
         inputs = digest_of(plain(desired.arguments))
         if step.action == "watch":
-            attributes = {**prior, "breached": prior.get("breached") or {}, "verdict": prior.get("verdict", "inconclusive")}
+            attributes = {
+                **prior,
+                "breached": prior.get("breached") or {},
+                "verdict": prior.get("verdict", "inconclusive"),
+            }
             kept = new_record(desired, record, context.state.lineage, attributes, inputs=inputs)
             return Outcome(Result.DONE, "watching", kept)
         now, version = context.now(), step.inputs["version"]

@@ -50,5 +50,9 @@ SCHEMA = BlockSchema(
         "every": Argument(DURATION, "Length of a window.", default=3600.0),
     },
     {"watch": NestedBlock(WATCH, labels=1, least=1), "on_breach": NestedBlock(ON_BREACH, labels=1)},
-    {"verdict": "The worst verdict of its watches.", "since": "Since when it is breached.", "watch": "Verdicts by watch."},
+    {
+        "verdict": "The worst verdict of its watches.",
+        "since": "Since when it is breached.",
+        "watch": "Verdicts by watch.",
+    },
 )

@@ -59,7 +59,9 @@ def _drift(subject: str, rule: Mapping[str, Any], desired: Desired, deployment: 
     reference = _training_profile(reference_to.address, live["version"], deployment, view)
     if reference is None or limits is None:
         message = "there is no profile of the training data to compare with"
-        return Watched(Verdict.ERROR, False, message, (Evidence(subject, "drift", Verdict.ERROR, message=message, at=view.now),))
+        return Watched(
+            Verdict.ERROR, False, message, (Evidence(subject, "drift", Verdict.ERROR, message=message, at=view.now),)
+        )
     in_a_row = int(rule.get("in_a_row") or 1)
     logs = log_files(view.services.requests / deployment.physical_name)
     columns = list(limits.get("columns") or ()) or [n for n in reference.columns]
