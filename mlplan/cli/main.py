@@ -35,18 +35,20 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _typer(words: list[str]) -> int:
-    import click
+    import typer
 
     from mlplan.cli.commands import application
 
+    # typer carries its own copy of click, so the base of its usage errors is found by way of one that it exports.
+    usage_error = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
     try:
         code = application(words, standalone_mode=False, prog_name="mlplan")
-    except click.exceptions.Exit as error:
+    except typer.Exit as error:
         return int(error.exit_code)
-    except click.exceptions.Abort:
+    except typer.Abort:
         return 1
-    except click.ClickException as error:
-        error.show(sys.stderr)
+    except usage_error as error:
+        error.show(sys.stderr)  # type: ignore[attr-defined]  # a ClickException
         return 1
     return int(code) if isinstance(code, int) else 0
 

@@ -11,7 +11,7 @@ from mlplan.lang.evaluate import evaluate
 from mlplan.lang.reference import as_traversal
 from mlplan.lang.scope import Scope
 from mlplan.lang.source import Span
-from mlplan.lang.syntax import AttributeStep, Block, Body, Expr, IndexStep, Traversal, TupleExpr
+from mlplan.lang.syntax import AttributeStep, Block, Body, Expr, IndexStep, Literal, ObjectExpr, Traversal, TupleExpr
 from mlplan.lang.values import Entity, Secret, Unknown, Value, elements, from_python, holds_secret, to_python
 from mlplan.spi.schema import Argument, ArgumentType, BlockSchema, NestedBlock, Reference
 
@@ -187,6 +187,10 @@ def _direct(expr: Expr, type_: ArgumentType, scope: Scope) -> Any:
     if type_.semantic == "list" and type_.of and type_.of.semantic == "reference" and isinstance(expr, TupleExpr):
         items = [_direct(item, type_.of, scope) for item in expr.items]
         return tuple(items) if all(item is not None for item in items) else None
+    if type_.semantic == "map" and type_.of and type_.of.semantic == "reference" and isinstance(expr, ObjectExpr):
+        pairs = {item.key.value: _direct(item.value, type_.of, scope) for item in expr.items if isinstance(item.key, Literal)}
+        whole = len(pairs) == len(expr.items) and all(value is not None for value in pairs.values())
+        return {str(key): value for key, value in pairs.items()} if whole else None
     return None
 
 

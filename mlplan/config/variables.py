@@ -8,7 +8,6 @@ from pathlib import Path
 
 from mlplan.config.decode import check_conditions
 from mlplan.config.module import Module, Variable
-from mlplan.lang.constraint import parse_type
 from mlplan.lang.convert import ConversionError, convert
 from mlplan.lang.diagnostic import Diagnostic, DiagnosticError, suggestion
 from mlplan.lang.evaluate import evaluate
@@ -94,7 +93,11 @@ def resolve(module: Module, given: Mapping[str, Given], root: Path) -> tuple[dic
 
 
 def _value(variable: Variable, given: Given | None, scope: Scope) -> Value:
-    type_: Type = parse_type(variable.type) if variable.type is not None else ANY
+    type_: Type = ANY
+    if variable.type is not None:
+        from mlplan.lang.constraint import parse_type
+
+        type_ = parse_type(variable.type)
     if given is None and variable.default is None:
         detail = f'variable "{variable.name}" has no default and no value. Give one: --var {variable.name}=…, or {PREFIX}{variable.name}.'
         raise DiagnosticError(Diagnostic("missing-variable", "A variable has no value", detail, span=variable.span))

@@ -150,6 +150,9 @@ def _plan_one(planning: _Planning, address: str, instances: Mapping[str, Instanc
     if moved and address in instances:
         _decode(planning, instances[address], lambda other: _planned(planning, other))
         desired = planning.desired[address] = replace(planning.desired[address], dependencies=desired.dependencies)
+        if any(d.is_error and d.address == address for d in planning.diagnostics):
+            planning.changes[address] = Change(address, desired.kind, Action.KEEP, dependencies=desired.dependencies)
+            return
     seen = planning.observations[address]
     kind = planning.world.kinds[desired.kind]
     try:

@@ -92,7 +92,7 @@ class DataContractKind:
             FieldChange(n, prior.get(n), found.get(n)) for n in names if prior.get(n) != found.get(n) and not blocked
         )
         planned = {**prior, **{n: found[n] for n in (*names, "verdict")}, "manifest": found["manifest"]}
-        planned["column"] = prior.get("column", {})
+        planned["column"] = found["column"]
         return Change(
             desired.address,
             self.name,
