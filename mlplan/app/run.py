@@ -17,9 +17,12 @@ from mlplan.engine.execute import Executor, RunContext, RunResult
 from mlplan.engine.kind import Options
 from mlplan.engine.outputs import output_changes
 from mlplan.engine.plan import make_plan, state_digest
+from mlplan.engine.memory import Memory
+from mlplan.engine.plain import plain
 from mlplan.engine.planfile import check_fresh, project_key, read_plan, write_plan
 from mlplan.engine.types import Action, Outcome, Plan, Result, most_serious
 from mlplan.lang.diagnostic import Diagnostic, DiagnosticError, has_errors
+from mlplan.lang.values import Unknown
 from mlplan.ledger.records import State
 from mlplan.ledger.session import Session
 from mlplan.spi.store import Holder
@@ -126,22 +129,14 @@ def _carry_out(
         run.context = context
     result = Executor(made, project.kinds, session, context).run(options.parallelism)
     state = session.state
-    from mlplan.engine.memory import Memory
-
     memory = Memory(state.records, project.kinds)
     changes = output_changes(project.program, state, options, memory.values)
-    values = {c.name: _plain_output(c.after) for c in changes if c.after is not None}
+    values = {c.name: plain(c.after) for c in changes if c.after is not None and not isinstance(c.after, Unknown)}
     session.outputs(values)
     if made.destroy and not session.state.records:
         listener(Event("note", "", "everything is removed", at=time.time()))
     session.end(_outcome(result))
     return Applied(made, result, outputs=values)
-
-
-def _plain_output(value: object) -> object:
-    from mlplan.engine.plain import plain
-
-    return plain(value)
 
 
 def _outcome(result: RunResult) -> str:

@@ -148,9 +148,9 @@ class Executor:
         Raises: StoreError when the journal cannot be written; nothing new is started after that.
         """
         self._recover()
-        for change in self._plan.changes:
-            if change.moved_from is not None:
-                self._session.move(change.moved_from, change.address)
+        moves = {c.moved_from: c.address for c in self._plan.changes if c.moved_from is not None}
+        if moves:
+            self._session.move(moves)
         waiting = {step.id: step for step in self._plan.steps}
         running: dict[Future[Outcome], Step] = {}
         with ThreadPoolExecutor(max_workers=parallelism) as pool:
@@ -221,9 +221,9 @@ class Executor:
         if step.action == FORGET:
             self._session.forget(step.address, step.summary)
             return Outcome(Result.DONE, step.summary)
-        # The same step with the same token again is a redo: the journal knows the operation and what was accepted for it.
-        self._session.intent(Operation(step.address, step.id, step.action, step.kind, step.token, step.inputs))
         resumed = self._resumed.get(step.id)
+        if resumed is None:
+            self._session.intent(Operation(step.address, step.id, step.action, step.kind, step.token, step.inputs))
         try:
             outcome = self._kinds[step.kind].execute(step, resumed, self._context)
         except StoreError:

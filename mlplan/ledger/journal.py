@@ -22,7 +22,7 @@ from mlplan.ledger.plain import canonical
 
 EntryType = Literal[
     "run_begin", "intent", "accepted", "progress", "record", "done", "failed", "unknown", "abort", "adopt", "taint",
-    "forget", "evidence", "decision", "outputs", "plan_used", "run_end",
+    "forget", "move", "evidence", "decision", "outputs", "plan_used", "run_end",
 ]  # fmt: skip
 ENTRY_TYPES = frozenset(get_args(EntryType))
 _LINE = re.compile(rb"([0-9a-f]{8}) (\{.*\})", re.DOTALL)
@@ -35,7 +35,7 @@ class Entry:
     run_begin who, host, command, serial · intent operation · accepted address, handle · progress address, document ·
     record record · done address, step, record?, removed, evidence, outcome, summary, who · failed, unknown, abort
     address, step, reason, who · adopt address, record, reason, who · taint address, reason, who · forget address,
-    reason, who · evidence evidence · decision address, who, what, why, outcome, evidence · outputs values · plan_used
+    reason, who · move moves (old address -> new), who · evidence evidence · decision address, who, what, why, outcome, evidence · outputs values · plan_used
     id · run_end outcome.
     """
 
@@ -47,13 +47,10 @@ class Entry:
 
 @dataclass(frozen=True)
 class Reading:
-    """A journal as read. torn: how many unacknowledged lines at the end were dropped. last: checksum of the
-    last good line.
-    """
+    """A journal as read. torn: how many unacknowledged lines at the end were dropped."""
 
     entries: tuple[Entry, ...]
     torn: int
-    last: str
 
 
 def seed_of(checksum: str) -> str:
@@ -95,21 +92,14 @@ class _Line:
     entry: Entry
 
 
-def read(lines: Iterable[bytes], seed: str | None) -> Reading:
-    """Return the entries of a journal. seed None: believe the first line's seed (used by repair after an accepted
-    edit).
+def read(lines: Iterable[bytes], seed: str) -> Reading:
+    """Return the entries of a journal.
 
     Raises: StoreDamaged when a line that was acknowledged is missing or altered, or the journal follows another
     snapshot.
     """
     parsed = [_parse(line) for chunk in lines for line in chunk.split(b"\n")]
-    good: list[_Line] = []
-    previous = seed
-    for number, line in enumerate(parsed):
-        if line is None or line.number != number or (previous is not None and line.previous != previous):
-            break
-        good.append(line)
-        previous = line.checksum
+    good = _prefix(parsed, seed)
     rest = parsed[len(good) :]
     if rest and rest[0] is not None and rest[0].number == 0 and not good:
         raise damaged("The journal does not follow this snapshot.", "Its first line belongs to another state document.")
@@ -120,7 +110,26 @@ def read(lines: Iterable[bytes], seed: str | None) -> Reading:
                 f"The journal is damaged at line {len(good) + 1} of {len(parsed)}.",
                 "The line was altered, taken out or put in after it was written.",
             )
-    return Reading(tuple(line.entry for line in good), len(rest), previous or "")
+    return Reading(tuple(line.entry for line in good), len(rest))
+
+
+def salvage(lines: Iterable[bytes], seed: str) -> Reading:
+    """Return what can still be read of a damaged journal, from its beginning; `torn` counts the lines after that."""
+    parsed = [_parse(line) for chunk in lines for line in chunk.split(b"\n")]
+    good = _prefix(parsed, seed)
+    return Reading(tuple(line.entry for line in good), len(parsed) - len(good))
+
+
+def _prefix(parsed: list[_Line | None], seed: str) -> list[_Line]:
+    """Return the lines from the first on that are whole, in order and chained."""
+    good: list[_Line] = []
+    previous = seed
+    for number, line in enumerate(parsed):
+        if line is None or line.number != number or line.previous != previous:
+            break
+        good.append(line)
+        previous = line.checksum
+    return good
 
 
 def _parse(line: bytes) -> _Line | None:

@@ -8,7 +8,7 @@ copies a map only when it changes one that it has handed out.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -187,6 +187,22 @@ class Builder:
         self._edit("operations").pop(data["address"], None)
         self._remove(data["address"])
         self._happen(entry, "forget", data["reason"], "done")
+
+    def _on_move(self, entry: Entry, data: Any) -> None:
+        moves: Mapping[str, str] = data["moves"]
+        records = self._edit("records")
+        for address, record in list(records.items()):
+            dependencies = tuple(moves.get(d, d) for d in record.dependencies)
+            if address in moves or dependencies != record.dependencies:
+                del records[address]
+                moved = replace(record, address=moves.get(address, address), dependencies=dependencies)
+                records[moved.address] = moved
+        for old, new in moves.items():
+            operation = self._edit("operations").pop(old, None)
+            if operation is not None:
+                self._edit("operations")[new] = replace(operation, address=new)
+            history = Happening(entry.at, new, "move", f"was {old}", "done", entry.run, data.get("who", ""))
+            self._history.append(history)
 
     def _remove(self, address: str) -> None:
         record: Record | None = self._edit("records").pop(address, None)

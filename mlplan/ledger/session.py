@@ -119,7 +119,7 @@ def swap(store: Store, opened: Opened, state: State, lock: Lock) -> Opened:
     document = codec.encode(following, opened.snapshot.checksum)
     snapshot = codec.decode(document)  # before it is written: nothing may stand in the store that cannot be read
     head = store.swap_head(opened.head, document, following.serial, lock)
-    return Opened(head, snapshot, Reading((), 0, seed_of(snapshot.checksum)), snapshot.state)
+    return Opened(head, snapshot, Reading((), 0), snapshot.state)
 
 
 class Session:
@@ -250,6 +250,10 @@ class Session:
     def forget(self, address: str, reason: str = "") -> None:
         """Drop a record and an open intent without touching the world."""
         self._write("forget", address, reason=reason, who=self.who)
+
+    def move(self, moves: Mapping[str, str]) -> None:
+        """Give records other addresses, all of them in one entry, so that no crash leaves one under both or neither."""
+        self._write("move", moves=dict(moves), who=self.who)
 
     def evidence(self, evidence: Iterable[Evidence]) -> None:
         """Keep evidence that no step's outcome carries."""

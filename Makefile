@@ -1,0 +1,44 @@
+# The same targets for people, hooks and continuous integration. `make demo` and `make test` set up what they need.
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+CODE := mlplan providers state tests tools examples
+
+.PHONY: help demo test check accept bench docs fault clean
+.DEFAULT_GOAL := help
+
+help: ## Show the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+$(READY): pyproject.toml uv.lock tools/setup.sh
+	@sh tools/setup.sh "$(PYTHON)"
+	@touch $@
+
+demo: $(READY) ## The tour: seven steps of real delivery on real flights, under five minutes
+	@$(BIN)/python tools/demo.py
+
+test: $(READY) ## All tests but the long campaigns, under ten minutes on two cores
+	@$(BIN)/python -m pytest
+
+check: $(READY) ## Format, lint, types, arrows between rooms, sizes
+	@$(BIN)/ruff format --check $(CODE)
+	@$(BIN)/ruff check $(CODE)
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python tools/sizes.py
+
+accept: $(READY) ## Rewrite the recorded outputs of golden tests; read the difference before you commit it
+	@MLPLAN_ACCEPT=1 $(BIN)/python -m pytest tests/golden
+
+bench: $(READY) ## Measure, and write docs/benchmarks.md
+	@$(BIN)/python tools/bench.py
+
+fault: $(READY) ## The long fault campaign over the state
+	@$(BIN)/python tools/fault.py
+
+docs: $(READY) ## Write the reference from schemas and codes
+	@$(BIN)/python tools/reference.py
+
+clean: ## Remove what the targets made
+	rm -rf .venv .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

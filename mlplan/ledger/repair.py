@@ -1,0 +1,209 @@
+"""Ways out of a damaged state: look, put a kept snapshot back, or take the file as it was edited. Nothing here throws
+bytes away: what is replaced is kept beside the new state, and the serial always rises, so that plans and journals of
+before cannot meet it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, runtime_checkable
+
+from mlplan.ledger import codec
+from mlplan.ledger.damage import damaged
+from mlplan.ledger.journal import Entry, read, salvage, seed_of
+from mlplan.ledger.plain import plain
+from mlplan.ledger.records import Happening, State
+from mlplan.ledger.replay import LedgerMisuse, apply, compact, replay_read
+from mlplan.ledger.session import open_store
+from mlplan.spi.store import Head, Holder, Lock, Store, StoreDamaged, StoreError
+
+
+@runtime_checkable
+class Repairable(Store, Protocol):
+    """A store whose head can be replaced although it cannot be read."""
+
+    def read_damaged_log(self, serial: int) -> Iterator[bytes]:
+        """Yield what there is of the log after snapshot `serial`, whatever is wrong with it."""
+        ...
+
+    def next_serial(self) -> int:
+        """Return a serial higher than everything that was ever here."""
+        ...
+
+    def replace_damaged(self, document: bytes, serial: int, lock: Lock) -> Head:
+        """Put `document` in place of the head, keeping what was there beside it."""
+        ...
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A snapshot of the history. reason: why it cannot be used, None when it is good. entries: how many journal entries
+    follow it in the store and would be replayed on it."""
+
+    serial: int
+    key: str
+    records: int = 0
+    lineage: str = ""
+    entries: int = 0
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Report:
+    """What is wrong, None when nothing is, and what could be put back, newest first. editable: why the document as it
+    stands cannot be accepted, None when it can."""
+
+    damage: str | None
+    kept: tuple[Kept, ...]
+    not_editable: str | None
+
+
+@dataclass(frozen=True)
+class Repaired:
+    """The state after a repair. lost: entries of the journal that could not be read; their bytes are kept beside it."""
+
+    state: State
+    lost: int
+
+
+def inspect(store: Repairable) -> Report:
+    """Return what is wrong with a state and what can be done. Raises: StoreError when the store cannot be read
+    at all.
+    """
+    try:
+        open_store(store)
+        damage = None
+    except StoreDamaged as error:
+        damage = str(error)
+    try:
+        _edited(store)
+        not_editable = None
+    except StoreDamaged as error:
+        not_editable = str(error)
+    return Report(damage, tuple(_kept(store, serial, key) for serial, key in store.history()), not_editable)
+
+
+def _kept(store: Repairable, serial: int, key: str) -> Kept:
+    try:
+        snapshot = codec.decode(store.read_history(key))
+        entries = len(_follow(store, snapshot)[0])
+    except StoreError as error:
+        return Kept(serial, key, reason=error.summary)
+    return Kept(serial, key, len(snapshot.state.records), snapshot.state.lineage, entries)
+
+
+def restore(store: Repairable, key: str, holder: Holder, timeout: float = 0.0) -> Repaired:
+    """Put a kept snapshot back as a new serial, with the journal replayed on it that followed it, if it is still there.
+
+    The run counts as interrupted, so that the next apply sweeps the world for objects that the state does not name.
+    Raises: LockHeld, StoreDamaged when the snapshot is not good.
+    """
+
+    def make() -> tuple[State, str, int]:
+        snapshot = codec.decode(store.read_history(key))
+        entries, lost = _follow(store, snapshot)
+        return _fit(snapshot.state, entries), snapshot.checksum, lost
+
+    return _replace(store, make, f"restored snapshot {key}", holder, timeout)
+
+
+def accept(store: Repairable, holder: Holder, timeout: float = 0.0) -> Repaired:
+    """Take the document as it was edited by hand, replay the journal on it and seal it again as a new serial.
+
+    Raises: LockHeld, StoreDamaged when the document is no state document even apart from its seal.
+    """
+
+    def make() -> tuple[State, str, int]:
+        state, checksum = _edited(store)
+        entries, lost = _follow(store, codec.Snapshot(state, checksum, None))
+        return _fit(state, entries), checksum, lost
+
+    return _replace(store, make, "accepted the document as edited", holder, timeout)
+
+
+def _replace(
+    store: Repairable, make: Callable[[], tuple[State, str, int]], what: str, holder: Holder, timeout: float
+) -> Repaired:
+    lock = store.lock(holder, timeout)
+    try:
+        state, parent, lost = make()
+        summary = what if not lost else f"{what}; {lost} damaged lines of the journal were set aside"
+        line = Happening(holder.since, "", "repair", summary, "done", holder.run, holder.who)
+        state = replace(
+            state,
+            serial=max(store.next_serial(), state.serial + 1),
+            open_run=state.open_run or "repair",
+            history=(*state.history, line),
+        )
+        document = codec.encode(compact(state), parent)
+        repaired = codec.decode(document).state
+        store.replace_damaged(document, state.serial, lock)
+        return Repaired(repaired, lost)
+    finally:
+        lock.release()
+
+
+def _follow(store: Repairable, snapshot: codec.Snapshot) -> tuple[tuple[Entry, ...], int]:
+    """Return the entries that still follow a snapshot in the store, as far as they can be read, and the number
+    of lines that cannot.
+    """
+    lines = list(store.read_damaged_log(snapshot.state.serial))
+    seed = seed_of(snapshot.checksum)
+    try:
+        reading = read(lines, seed)
+        return reading.entries, 0
+    except StoreDamaged:
+        reading = salvage(lines, seed)
+        return reading.entries, reading.torn
+
+
+def _fit(state: State, entries: Iterable[Entry]) -> State:
+    """Return the state after the entries, leaving out those that do not fit a state that was edited or rolled back."""
+    entries = tuple(entries)
+    try:
+        return replay_read(state, entries)
+    except StoreDamaged:
+        for entry in entries:
+            try:
+                state = apply(state, entry)
+            except LedgerMisuse:
+                continue  # it speaks of an object that the edited document does not know
+        return state
+
+
+def _edited(store: Repairable) -> tuple[State, str]:
+    """Return the state of the present document whatever its seal says, and the checksum it claims."""
+    document = strict(store.read_head().document)
+    checksum = document.pop("checksum", "")
+    try:
+        plain(document, "state")
+    except (ValueError, RecursionError) as error:
+        raise damaged(f"The document cannot be accepted: {error}.") from None
+    return codec.from_document(codec.upgrade(document)), str(checksum)
+
+
+def strict(data: bytes) -> dict[str, Any]:
+    """Return a JSON object that people may have written. Raises: StoreDamaged for duplicate keys, NaN, text
+    that is no JSON.
+    """
+
+    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key, value in items:
+            if key in found:
+                raise damaged(f'The document has the key "{key}" twice in one object.')
+            found[key] = value
+        return found
+
+    def constant(word: str) -> Any:
+        raise damaged(f"The document holds {word}, which is no JSON number.")
+
+    try:
+        document = json.loads(data, object_pairs_hook=pairs, parse_constant=constant)
+    except (ValueError, RecursionError) as error:
+        raise damaged(f"The document is no JSON: {error}.") from None
+    if not isinstance(document, dict):
+        raise damaged("The document is no JSON object.")
+    return document
