@@ -130,7 +130,11 @@ def _carry_out(
     result = Executor(made, project.kinds, session, context).run(options.parallelism)
     state = session.state
     memory = Memory(state.records, project.kinds)
-    changes = output_changes(project.program, state, options, memory.values)
+    try:
+        changes = output_changes(project.program, state, options, memory.values)
+    except DiagnosticError:
+        session.end(_outcome(result))
+        raise
     values = {c.name: plain(c.after) for c in changes if c.after is not None and not isinstance(c.after, Unknown)}
     session.outputs(values)
     if made.destroy and not session.state.records:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 import time
+import traceback
 from collections.abc import Callable, Mapping
 
 from mlplan.lang.diagnostic import Diagnostic, DiagnosticError
@@ -45,6 +47,22 @@ def guarded(action: Callable[[], int]) -> int:
         # The reader of a pipe went away; nothing of ours is wrong.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except Exception as error:  # the last seam: a mistake of ours must read like a message, not like a crash
+        return _mistake(error)
+
+
+def _mistake(error: Exception) -> int:
+    """Show a bug as a diagnostic; the traceback goes to a file, or to the terminal with MLPLAN_DEBUG=1."""
+    text = "".join(traceback.format_exception(error))
+    if os.environ.get("MLPLAN_DEBUG"):
+        sys.stderr.write(text)
+    descriptor, name = tempfile.mkstemp(prefix="mlplan-", suffix=".log")
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    what = "".join(traceback.format_exception_only(error)).strip()
+    detail = f"{what}. This is a bug in mlplan; what was done is in the journal. The details are in {name}."
+    show((Diagnostic("internal-error", "mlplan made a mistake", detail),))
+    return 1
 
 
 def show(diagnostics: tuple[Diagnostic, ...], sources: Mapping[str, SourceFile] | None = None) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mlplan.engine.kind import Kind
+from mlplan.lang.values import Unknown
 from mlplan.ledger.records import Record
 
 
@@ -32,19 +33,22 @@ class Memory:
             return None
         return with_children(
             address,
-            computed(self._kinds, record.kind, record.attributes),
-            [(child.address, computed(self._kinds, child.kind, child.attributes)) for child in self.children(address)],
+            computed(self._kinds, record.kind, address, record.attributes),
+            [(c.address, computed(self._kinds, c.kind, c.address, c.attributes)) for c in self.children(address)],
         )
 
 
-def computed(kinds: Mapping[str, Kind], kind: str, attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the attributes that references may read."""
-    return {name: attributes.get(name) for name in kinds[kind].schema.computed if name in attributes}
+def computed(kinds: Mapping[str, Kind], kind: str, address: str, attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the attributes that references may read; what is not known yet is `Unknown`."""
+    unknown = Unknown(origin=f"known after apply of {address}")
+    return {name: attributes.get(name, unknown) for name in kinds[kind].schema.computed}
 
 
 def with_children(address: str, own: dict[str, Any], children: Iterable[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
     """Return `own` with children under noun and key: `model.a.deployment["dev"]` becomes own["deployment"]["dev"]."""
     for child, attributes in children:
         noun, _, key = child[len(address) + 1 :].partition("[")
-        own.setdefault(noun, {})[key.rstrip("]").strip('"')] = attributes
+        if not isinstance(own.get(noun), dict):
+            own[noun] = {}
+        own[noun][key.rstrip("]").strip('"')] = attributes
     return own

@@ -103,7 +103,9 @@ def _decode(planning: _Planning, instance: Instance, values: Callable[[str], Map
     planning.desired[instance.address] = desired
     if not any(d.is_error for d in problems):
         for child in kind.children(desired):
-            planning.desired[child.address] = child
+            before = planning.desired.get(child.address)
+            # Decoded a second time, a child keeps what the order was made by.
+            planning.desired[child.address] = replace(child, dependencies=before.dependencies) if before else child
 
 
 def _observe_all(planning: _Planning) -> None:
@@ -178,8 +180,8 @@ def _planned(planning: _Planning, address: str) -> dict[str, Any] | None:
     below = [planning.changes[child] for child in planning.below.get(address, ())]
     return with_children(
         address,
-        computed(kinds, change.kind, change.planned),
-        [(child.address, computed(kinds, child.kind, child.planned)) for child in below],
+        computed(kinds, change.kind, address, change.planned),
+        [(child.address, computed(kinds, child.kind, child.address, child.planned)) for child in below],
     )
 
 

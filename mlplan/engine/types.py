@@ -9,6 +9,7 @@ from typing import Any
 
 from mlplan.lang.diagnostic import Diagnostic
 from mlplan.lang.source import Span
+from mlplan.lang.values import Unknown
 from mlplan.ledger.evidence import Evidence
 from mlplan.ledger.records import Operation, Record
 
@@ -174,7 +175,7 @@ class Plan:
     @property
     def is_empty(self) -> bool:
         """Tell whether applying would do nothing."""
-        return not self.steps and not self.output_changes
+        return not self.steps and all(isinstance(output.after, Unknown) for output in self.output_changes)
 
     @property
     def output_changes(self) -> tuple[OutputChange, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from mlplan.engine.kind import Context, View, new_record
@@ -89,7 +90,9 @@ class DataContractKind:
         step = view.step(desired, "validate", summary, inputs)
         names = ("snapshot", "rows", "newest")
         fields = tuple(
-            FieldChange(n, prior.get(n), found.get(n)) for n in names if prior.get(n) != found.get(n) and not blocked
+            FieldChange(n, _shown(n, prior.get(n)), _shown(n, found.get(n)))
+            for n in names
+            if prior.get(n) != found.get(n) and not blocked
         )
         planned = {**prior, **{n: found[n] for n in (*names, "verdict")}, "manifest": found["manifest"]}
         planned["column"] = found["column"]
@@ -161,3 +164,12 @@ class DataContractKind:
 
     def abandon(self, operation: Operation, context: Context) -> None:
         """Nothing is left behind: a check only reads."""
+
+
+def _shown(name: str, value: Any) -> Any:
+    """Return an attribute as people read it."""
+    if value is None or name == "rows":
+        return value
+    if name == "newest":
+        return datetime.fromtimestamp(float(value), UTC).isoformat(sep=" ", timespec="seconds")
+    return reading.short(value)

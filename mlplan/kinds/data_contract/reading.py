@@ -114,7 +114,14 @@ def _checked(
             return document["rows"], document["newest"], tuple(Evidence.from_json(e) for e in document["evidence"])
         except (ValueError, KeyError, TypeError):
             place.unlink(missing_ok=True)  # a cache may be damaged at will; it is computed again
-    report = check(contract, snapshot, services.root, now=now, references={a: Referenced(*pair) for a, pair in against.items()}, cache=services.cache)
+    report = check(
+        contract,
+        snapshot,
+        services.root,
+        now=now,
+        references={a: Referenced(*pair) for a, pair in against.items()},
+        cache=services.cache,
+    )
     evidence = tuple(_with_inputs(e, inputs) for e in report.evidence)
     if all(e.verdict is not Verdict.ERROR for e in evidence):
         _write(place, {"rows": report.rows, "newest": report.newest, "evidence": [e.to_json() for e in evidence]})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mlplan.config.quantities import duration_text
 from mlplan.engine.kind import Context, View
 from mlplan.engine.types import Action, Cause, Change, Desired, FieldChange, Observation, Outcome, Reason, Step
 from mlplan.kinds.deployment import actions, waiting
@@ -160,7 +161,8 @@ def describe(where: Place) -> str:
     """Return the traffic policy in words."""
     policy = where.policy
     if policy.strategy == "canary":
-        return f"canary {' > '.join(f'{s / 100:g}' for s in policy.steps)} %, {policy.hold:g} s each"
+        steps = " > ".join(f"{share / 100:g}" for share in policy.steps)
+        return f"canary {steps} %, {duration_text(policy.hold)} each"
     return "blue-green, one switch" + (" after a smoke test" if policy.smoke_test else "")
 
 

@@ -47,9 +47,7 @@ def wanted_version(desired: Desired, record: Record | None, view: View) -> Wante
     live = ((record.attributes.get("live") or {}) if record else {}).get("version")
     if version is not None and version in rejected:
         reason = rejected[version]["reason"]
-        return Wanted(
-            live, False, live or "nothing", held=f"held at {live or 'nothing'} ({version} rejected: {reason})"
-        )
+        return Wanted(live, False, live or "nothing", held=_held(live, version, reason))
     if version is None:
         return Wanted(live, False, live or "nothing", held=f"nothing to serve yet: {source} has no accepted version")
     reasons = () if version == live else (Reason(f"{version} is ready in {source}"),)
@@ -84,10 +82,16 @@ def _moves(change: Change) -> bool:
     return any(step.action in ("rollout", "roll_back", "evaluate", "reuse") for step in change.steps)
 
 
+def _held(live: str | None, version: str, reason: str) -> str:
+    return (
+        f"held at {live} ({version} rejected: {reason})" if live else f"nothing served ({version} rejected: {reason})"
+    )
+
+
 def _guess(change: Change, version: str | None) -> str:
     for field in change.fields:
         if field.name == "version" and field.after is not None:
-            return str(_name(field.after)).rstrip(" ?")
+            return "v" + str(field.after).rstrip(" ?").removeprefix("v")
     return version or "the new version"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from mlplan.engine.kind import Context, View, new_record
 from mlplan.engine.plain import plain
@@ -59,9 +60,9 @@ class EnvironmentKind:
             return Change(desired.address, self.name, Action.KEEP, planned=dict(record.attributes))
         before = (record.attributes.get("settings") or {}) if record else {}
         fields = tuple(
-            FieldChange(name, before.get(name), value)
+            FieldChange(name, _shown(before.get(name)), _shown(value))
             for name, value in settings.items()
-            if before.get(name) != value and value is not None
+            if before.get(name) != value and (record is not None or value not in (None, {}, [], False))
         )
         action = Action.ADD if record is None else Action.CHANGE
         reason = "not there yet" if record is None else ", ".join(f.name for f in fields) + " changed"
@@ -81,3 +82,11 @@ class EnvironmentKind:
 
     def abandon(self, operation: Operation, context: Context) -> None:
         """Nothing is left behind."""
+
+
+def _shown(value: Any) -> Any:
+    """Return a setting without what nobody wrote, so that a plan shows what stands in the file."""
+    if isinstance(value, dict):
+        kept = {k: _shown(v) for k, v in value.items() if v not in (None, {}, [], False) and k != "name"}
+        return kept or None
+    return value

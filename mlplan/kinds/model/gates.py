@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mlplan.config.quantities import duration_text, size_text
 from mlplan.engine.plain import plain
 from mlplan.lang.diagnostic import Diagnostic, suggestion
 from mlplan.ledger.evidence import digest_of
@@ -66,8 +67,8 @@ def questions(arguments: Mapping[str, Any], prior: Mapping[str, Any]) -> tuple[s
     shown: Mapping[str, Any] = prior.get("gate") or {}
     for name, gate in (arguments.get("gate") or {}).items():
         last = (shown.get(name) or {}).get("message")
-        live = f"   v{prior.get('version')}: {last}" if last else ""
-        lines.append(f"gate {name}  ? {question(gate)}{live}")
+        live = f" (v{prior.get('version')}: {last})" if last else ""
+        lines.append(f"gate {name} ? {question(gate)}{live}")
     return tuple(lines)
 
 
@@ -84,7 +85,11 @@ def question(gate: Mapping[str, Any]) -> str:
     if form == "across":
         return f"{metric} gap over {gate['across']} <= {gate['largest_gap']:g}"
     limits = {k: v for k, v in gate["budget"].items() if v is not None}
-    return "budget " + ", ".join(f"{k} <= {v:g}" for k, v in limits.items())
+    return "budget " + ", ".join(f"{k} <= {_with_unit(k, float(v))}" for k, v in limits.items())
+
+
+def _with_unit(name: str, limit: float) -> str:
+    return duration_text(limit) if name.endswith("latency") else size_text(limit)
 
 
 def _invalid(detail: str) -> Diagnostic:

@@ -240,7 +240,7 @@ def _request_schema(address: str, context: Context) -> dict[str, Any]:
     from mlplan.data.request import request_schema
 
     contract = contract_of(context.desired(address))
-    return request_schema(contract, drop=contract.key)
+    return request_schema(contract)
 
 
 def _probe_rows(address: str, context: Context) -> list[dict[str, Any]]:
