@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -87,10 +88,15 @@ def frame_of_arrays(arrays: Mapping[str, Array], rows: int) -> pd.DataFrame:
     # what pandas' own readers use; the public way infers `str` dtypes, and checks again what is checked already
     make = getattr(pd.DataFrame, "_from_arrays", None)
     if make is not None:
-        made = make(list(arrays.values()), pd.Index(list(arrays)), pd.RangeIndex(rows), verify_integrity=False)
+        made = make(list(arrays.values()), _index(tuple(arrays)), pd.RangeIndex(rows), verify_integrity=False)
         assert isinstance(made, pd.DataFrame)
         return made
     return pd.DataFrame({name: pd.Series(values, dtype=values.dtype) for name, values in arrays.items()})
+
+
+@lru_cache(maxsize=64)  # an index never changes, and making one is a tenth of a small frame
+def _index(names: tuple[str, ...]) -> pd.Index:
+    return pd.Index(names)
 
 
 def frame_of_table(table: pa.Table, columns: Sequence[Column]) -> pd.DataFrame:

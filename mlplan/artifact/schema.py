@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, Literal
 
 from mlplan.artifact.errors import ArtifactError
@@ -29,6 +30,7 @@ _KINDS: dict[str, Kind] = {
 }  # fmt: skip
 
 
+@lru_cache(maxsize=1024)  # asked for every column of every request
 def kind_of(type_name: str) -> Kind:
     """Return the kind of a contract's type name; "decimal(12,2)" is a number.
 

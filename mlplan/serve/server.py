@@ -33,6 +33,7 @@ KEEP_ALIVE = 120
 Longer than a proxy's own idle time, so that the proxy closes first and loses nothing.
 """
 _QUIET = 0.2
+_LAST_REQUESTS = 1.0
 
 
 class _Uvicorn(uvicorn.Server):
@@ -134,16 +135,27 @@ class _Process:
         return 1
 
     async def _drain(self) -> None:
-        """Go on answering until no connection has been open for a moment, at most `drain` seconds."""
+        """Go on answering until no connection has been open for a moment, at most `drain` seconds; then accept no more.
+
+        Every answer now closes its connection. What was accepted last still gets a moment to send its request: closing it at
+        once would lose a request that is on its way.
+        """
         if self._serving.phase != "draining":
             return
         log.info("draining: no longer ready")
-        until = time.monotonic() + self._settings.drain
+        await self._until_quiet(self._settings.drain, _QUIET)
+        for server in getattr(self._server, "servers", ()):  # none when the signal came before it listened
+            server.close()
+        await self._until_quiet(_LAST_REQUESTS, 0.0)
+
+    async def _until_quiet(self, most: float, quiet: float) -> None:
+        """Return when no connection has been open for `quiet` seconds, or after `most` seconds."""
+        until = time.monotonic() + most
         quiet_since = time.monotonic()
         while (now := time.monotonic()) < until:
             if self._server.server_state.connections:
                 quiet_since = now
-            elif now - quiet_since >= _QUIET:
+            elif now - quiet_since >= quiet:
                 return
             await asyncio.sleep(0.02)
 
