@@ -15,10 +15,10 @@ from mlplan.app.compose import Project
 from mlplan.engine.events import Event, Listener
 from mlplan.engine.execute import Executor, RunContext, RunResult
 from mlplan.engine.kind import Options
-from mlplan.engine.outputs import output_changes
-from mlplan.engine.plan import make_plan, state_digest
 from mlplan.engine.memory import Memory
+from mlplan.engine.outputs import output_changes
 from mlplan.engine.plain import plain
+from mlplan.engine.plan import make_plan, state_digest
 from mlplan.engine.planfile import check_fresh, project_key, read_plan, write_plan
 from mlplan.engine.types import Action, Outcome, Plan, Result, most_serious
 from mlplan.lang.diagnostic import Diagnostic, DiagnosticError, has_errors

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 FLAGS_WITH_ONE_DASH = frozenset(
     {
@@ -40,7 +41,7 @@ def _typer(words: list[str]) -> int:
     from mlplan.cli.commands import application
 
     # typer carries its own copy of click, so the base of its usage errors is found by way of one that it exports.
-    usage_error = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
+    usage_error: Any = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
     try:
         code = application(words, standalone_mode=False, prog_name="mlplan")
     except typer.Exit as error:
@@ -48,7 +49,7 @@ def _typer(words: list[str]) -> int:
     except typer.Abort:
         return 1
     except usage_error as error:
-        error.show(sys.stderr)  # type: ignore[attr-defined]  # a ClickException
+        error.show(sys.stderr)
         return 1
     return int(code) if isinstance(code, int) else 0
 

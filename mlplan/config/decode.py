@@ -188,7 +188,9 @@ def _direct(expr: Expr, type_: ArgumentType, scope: Scope) -> Any:
         items = [_direct(item, type_.of, scope) for item in expr.items]
         return tuple(items) if all(item is not None for item in items) else None
     if type_.semantic == "map" and type_.of and type_.of.semantic == "reference" and isinstance(expr, ObjectExpr):
-        pairs = {item.key.value: _direct(item.value, type_.of, scope) for item in expr.items if isinstance(item.key, Literal)}
+        pairs = {
+            item.key.value: _direct(item.value, type_.of, scope) for item in expr.items if isinstance(item.key, Literal)
+        }
         whole = len(pairs) == len(expr.items) and all(value is not None for value in pairs.values())
         return {str(key): value for key, value in pairs.items()} if whole else None
     return None
@@ -272,10 +274,8 @@ def _number(value: Any, wanted: str, name: str, span: Span) -> int | float:
 
 def _container(value: Value, type_: ArgumentType, name: str, span: Span) -> Any:
     if type_.semantic == "list":
-        if (
-            isinstance(value, str | bool)
-            or isinstance(value, Mapping | Entity)
-            or (not hasattr(value, "__iter__") and not hasattr(value, "items"))
+        if isinstance(value, str | bool | Mapping | Entity) or (
+            not hasattr(value, "__iter__") and not hasattr(value, "items")
         ):
             raise DiagnosticError(_wrong(name, type_, to_python(value), span))
         of = type_.of or ArgumentType("any")

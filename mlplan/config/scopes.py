@@ -106,8 +106,7 @@ class ModuleScope(Scope):
         """Return a scope that shares everything but `each` and `count`: locals and other instances must not see them."""
         if not self._extra:
             return self
-        bare = _Borrowed(self)
-        return bare
+        return _Borrowed(self)
 
     def _noun(self, kind: str, name: str) -> Value:
         instances = self.around.instances[f"{kind}.{name}"]

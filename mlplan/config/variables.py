@@ -124,7 +124,7 @@ def _value(variable: Variable, given: Given | None, scope: Scope) -> Value:
 
 def _expression_of(given: Given, type_: Type, variable: Variable) -> Expr:
     assert given.text is not None
-    if type_ == STRING or type_ == ANY:
+    if type_ in (STRING, ANY):
         return Literal(given.text, variable.span)
     expr, problems = parse_expression(SourceFile(given.origin, given.text))
     if expr is None or problems:

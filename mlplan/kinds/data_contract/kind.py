@@ -59,16 +59,16 @@ class DataContractKind:
         found = dict(seen.attributes)
         blocked = tuple(e for e in seen.evidence if e.blocks)
         same = found["snapshot"] == prior.get("snapshot") and found["contract"] == prior.get("contract")
-        if same and prior.get("verdict") == found["verdict"]:
-            if self._pinned(view, desired.address) == found["snapshot"]:
-                return Change(
-                    desired.address,
-                    self.name,
-                    Action.KEEP,
-                    planned=prior,
-                    evidence=seen.evidence,
-                    held=self._bad(prior),
-                )
+        pinned = self._pinned(view, desired.address) == found["snapshot"]
+        if same and pinned and prior.get("verdict") == found["verdict"]:
+            return Change(
+                desired.address,
+                self.name,
+                Action.KEEP,
+                planned=prior,
+                evidence=seen.evidence,
+                held=self._bad(prior),
+            )
         refusal = [found["snapshot"], found["contract"]]
         if blocked and (prior.get("refused") or {}).get("what") == refusal:
             held = f"held at {reading.short(prior.get('snapshot'))} (new data refused: {prior['refused']['reason']})"
@@ -86,7 +86,8 @@ class DataContractKind:
         reasons = self._reasons(prior, found, record is None)
         inputs = {"snapshot": found["snapshot"], "contract": found["contract"]}
         verdict = "refuse" if blocked else "pin"
-        summary = f"check {found['rows']:,} rows and {verdict} snapshot {reading.short(found['snapshot'])}"
+        rows = f"{found['rows']:,} rows" if found["rows"] is not None else "what can be read"
+        summary = f"check {rows} and {verdict} snapshot {reading.short(found['snapshot'])}"
         step = view.step(desired, "validate", summary, inputs)
         names = ("snapshot", "rows", "newest")
         fields = tuple(

@@ -103,7 +103,7 @@ _NAMES = (
 def _checked(
     contract: Any, snapshot: Any, against: Mapping[str, tuple[Any, Any]], inputs: Mapping[str, str],
     services: Services, now: float, key: str,
-) -> tuple[int, Any, tuple[Evidence, ...]]:  # fmt: skip
+) -> tuple[int | None, Any, tuple[Evidence, ...]]:  # fmt: skip
     """Return rows, newest and evidence; checks over the same bytes and rules are remembered in the cache folder."""
     from mlplan.data.scan import Referenced, check
 
@@ -169,7 +169,6 @@ def _other(desired: Desired, services: Services) -> tuple[Any, Any]:
 def profile_blob(desired: Desired, seen: Seen, context: Context) -> str:
     """Store the distribution profile of the snapshot and return its key."""
     from mlplan.data.profile import profile
-
     from mlplan.data.snapshot import Snapshot
 
     contract, _ = _contract(desired)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -179,7 +180,7 @@ def check_rollout(environment: Mapping[str, Any]) -> list[Diagnostic]:
                 _invalid(f'"{label}" is no strategy that can be carried out yet. Use "blue_green" or "canary".')
             )
         steps = [float(s) for s in rollout.get("steps") or (100,)]
-        rising = all(a < b for a, b in zip(steps, steps[1:], strict=False))
+        rising = all(a < b for a, b in itertools.pairwise(steps))
         if not steps or not rising or steps[0] <= 0 or not math.isclose(steps[-1], 100):
             found.append(_invalid(f"steps must rise and end at 100 percent, and do not: {rollout.get('steps')}."))
         for name, body in (rollout.get("success") or {}).items():

@@ -78,7 +78,7 @@ class ModelKind:
                     parent=desired.address,
                     span=desired.span,
                     prevent_destroy=desired.prevent_destroy,
-                )  # fmt: skip
+                )
             )
         return found
 

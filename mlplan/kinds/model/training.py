@@ -240,19 +240,20 @@ def _request_schema(address: str, context: Context) -> dict[str, Any]:
     from mlplan.data.request import request_schema
 
     contract = contract_of(context.desired(address))
-    return request_schema(contract)
+    schema: dict[str, Any] = request_schema(contract)
+    return schema
 
 
 def _probe_rows(address: str, context: Context) -> list[dict[str, Any]]:
     from mlplan.data.read import sample_rows
-
     from mlplan.data.snapshot import Snapshot
 
     record = context.record(address)
     assert record is not None
     contract = contract_of(context.desired(address))
     snapshot = Snapshot.from_json(record.attributes["manifest"])
-    return sample_rows(contract, snapshot, context.root, rows=PROBE_ROWS, seed=0)
+    rows: list[dict[str, Any]] = sample_rows(contract, snapshot, context.root, rows=PROBE_ROWS, seed=0)
+    return rows
 
 
 def _card(desired: Desired, candidate: Mapping[str, Any], package: Mapping[str, Any]) -> dict[str, Any]:

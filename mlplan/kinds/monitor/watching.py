@@ -50,8 +50,9 @@ def windows(now: float, since: float, length: float, count: int) -> list[tuple[f
 
 
 def _drift(subject: str, rule: Mapping[str, Any], desired: Desired, deployment: Record, view: View) -> Watched:
-    from mlplan.data.profile import profile_requests
     from mlplan.judge.drift import judge_drift
+
+    from mlplan.data.profile import profile_requests
 
     reference_to = rule["drift"]
     limits = _rule_of(reference_to, view)
@@ -64,7 +65,7 @@ def _drift(subject: str, rule: Mapping[str, Any], desired: Desired, deployment: 
         )
     in_a_row = int(rule.get("in_a_row") or 1)
     logs = log_files(view.services.requests / deployment.physical_name)
-    columns = list(limits.get("columns") or ()) or [n for n in reference.columns]
+    columns = list(limits.get("columns") or ()) or list(reference.columns)
     each: list[tuple[Verdict, list[Evidence]]] = []
     for since, until in windows(view.now, float(live["since"]), float(desired.arguments["every"]), in_a_row):
         current = profile_requests(logs, columns, since, until, reference, version=live["version"])
