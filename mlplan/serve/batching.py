@@ -160,6 +160,8 @@ class Batcher:
                 item.future.set_exception(
                     RequestProblem(504, "deadline", "The request waited longer than its deadline.")
                 )
+            elif isinstance(answer, RequestProblem):
+                item.future.set_exception(answer)
             elif isinstance(answer, BaseException):
                 trace = (type(answer), answer, answer.__traceback__)
                 log.error("the model failed on request %s", item.request_id, exc_info=trace)

@@ -197,7 +197,13 @@ def predict_values(serving: Serving, predictor: Any) -> Callable[[Values, int], 
     assert contract is not None
 
     def predict(values: Values, rows: int) -> dict[str, list[Any]]:
-        outputs = plain(predictor.predict(frame_of_arrays(contract.arrays(values), rows)))
+        try:
+            arrays = contract.arrays(values)
+        except (
+            ArtifactError
+        ) as error:  # a moment beyond what numpy counts: the contract's types are wider than the model's
+            raise RequestProblem(422, "contract", error.detail, reason="type", path="$.instances") from error
+        outputs = plain(predictor.predict(frame_of_arrays(arrays, rows)))
         for name, column in outputs.items():
             if len(column) != rows:
                 raise ArtifactError(

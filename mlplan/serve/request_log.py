@@ -8,6 +8,7 @@ second>-<pid>-<number>.jsonl` by size or age. Contract columns only; columns mar
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import threading
@@ -17,7 +18,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import msgspec
 
@@ -25,6 +26,7 @@ log = logging.getLogger("mlplan.serve")
 
 _PAUSE = 0.1
 _FULL = 2**32
+_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ class RequestLog:
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="request-log", daemon=True)
         self._encoder = msgspec.json.Encoder()
-        self._file: BinaryIO | None = None
+        self._file: io.FileIO | None = None
         self._opened = 0.0
         self._size = 0
         self._number = 0
@@ -102,24 +104,28 @@ class RequestLog:
 
     def _write(self) -> None:
         while self._queue:
-            entries = [self._queue.popleft() for _ in range(min(len(self._queue), 500))]
-            data = b"".join(self._lines(entry) for entry in entries)
+            entries = [self._queue.popleft() for _ in range(min(len(self._queue), _AT_ONCE))]
             try:
-                if self._file is None:
-                    self._open()
-                assert self._file is not None
-                self._file.write(data)
-                self._size += len(data)
-            except OSError as error:
+                self._append(b"".join(self._lines(entry) for entry in entries))
+            except Exception as error:  # whatever it is, the thread must live, and answers do not depend on it
                 self._on_drop(len(entries))
                 if not self._complained:  # once: a full disk must not be filled further by complaints
                     self._complained = True
-                    log.error(
-                        "the prediction log cannot be written: %s; requests are answered and counted as dropped", error
-                    )
+                    log.error("the prediction log cannot be written: %s; requests go on and count as dropped", error)
                 return
             if self._size >= self._rotate_bytes:
                 self._rotate()
+
+    def _append(self, data: bytes) -> None:
+        """Write whole lines or nothing. Raises: OSError."""
+        if self._file is None:
+            self._open()
+        assert self._file is not None
+        written = self._file.write(data)
+        if written != len(data):  # the disk is full: half a line would spoil the one after it
+            self._file.truncate(self._size)
+            raise OSError(f"only {written} of {len(data)} bytes could be written")
+        self._size += len(data)
 
     def _lines(self, entry: Entry) -> bytes:
         lines = []
@@ -140,7 +146,7 @@ class RequestLog:
     def _open(self) -> None:
         self._file = self._current().open("ab", buffering=0)  # unbuffered: a line that is counted is in the file
         self._opened = time.time()
-        self._size = 0
+        self._size = self._file.seek(0, os.SEEK_END)
 
     def _is_due(self) -> bool:
         return time.time() - self._opened >= self._rotate_seconds

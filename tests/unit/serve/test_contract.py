@@ -124,3 +124,18 @@ def test_csv_text_becomes_numbers() -> None:
     )
     rows = [{"x": "3", "y": "1.5", "b": "true"}, {"x": None, "y": "2", "b": "0"}]
     assert made.convert(rows, from_text=True)[0] == {"x": (3, None), "y": (1.5, 2.0), "b": (True, False)}
+
+
+def test_a_moment_that_numpy_cannot_hold_is_the_clients_mistake() -> None:
+    from types import SimpleNamespace
+    from typing import cast
+
+    from mlplan.serve.infer import predict_values
+    from mlplan.serve.state import Serving
+
+    made = contract({"name": "t", "type": "timestamp"})
+    values, rows, _ = decode(made, {"t": "0001-01-01T00:00:00+14:00"})
+    predict = predict_values(cast("Serving", SimpleNamespace(contract=made)), None)
+    with pytest.raises(RequestProblem) as caught:
+        predict(values, rows)
+    assert (caught.value.status, caught.value.reason) == (422, "type")

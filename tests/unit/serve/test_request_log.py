@@ -96,3 +96,41 @@ def test_nothing_is_logged_at_sample_zero(tmp_path: Path) -> None:
     log.add(entry())
     log.close()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_takes_half_a_line_leaves_whole_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dropped: list[int] = []
+    log = RequestLog(tmp_path, "v3", ["a"], on_drop=dropped.append)
+    log._append(b'{"request_id": "first"}\n')
+    real = log._file
+    assert real is not None
+
+    class Short:
+        """Writes half of what it gets, as a full disk does."""
+
+        truncate, close = real.truncate, real.close
+
+        def write(self, data: bytes) -> int:
+            return real.write(data[: len(data) // 2])
+
+    log._file = Short()  # type: ignore[assignment]
+    log.add(entry("lost"))
+    log._write()
+    log._file = real
+    log.add(entry("last"))
+    log._write()
+    assert dropped == [1]
+    assert [line["request_id"] for line in written(tmp_path)] == ["first", "last"]
+    real.close()
+
+
+def test_a_value_that_cannot_be_written_does_not_end_the_log(tmp_path: Path) -> None:
+    dropped: list[int] = []
+    log = RequestLog(tmp_path, "v3", ["a"], on_drop=dropped.append)
+    log.start()
+    log.add(Entry(1.0, "bad", {"a": [object()]}, {}, 1))
+    time.sleep(0.3)
+    log.add(entry("good"))
+    log.close()
+    assert dropped == [1]
+    assert [line["request_id"] for line in written(tmp_path)] == ["good"]
