@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,9 @@ from mlplan.artifact.skops_file import unsafe_kind
 from mlplan.artifact.versions import require_same
 
 MODEL_DOCUMENT = "model.json"
+_TEMPORARY = ".sealing-"
+_ABANDONED = 86_400.0
+"""Seconds after which a folder that is being built is nobody's."""
 
 
 @dataclass(frozen=True)
@@ -73,13 +77,21 @@ def seal(request: SealRequest) -> Artifact:
             f"It has {len(request.probe)} rows; 1 to {probe.MAX_ROWS} are used.",
         )
     request.store.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=".sealing-", dir=request.store))
+    _sweep(request.store)
+    temporary = Path(tempfile.mkdtemp(prefix=_TEMPORARY, dir=request.store))
     try:
         manifest = _build(request, temporary)
         return _store(request.store, temporary, manifest)
     finally:
         if temporary.exists():
             remove(temporary)
+
+
+def _sweep(store: Path) -> None:
+    """Delete what killed processes left; young folders may belong to a process that is sealing now."""
+    for folder in store.glob(f"{_TEMPORARY}*"):
+        if time.time() - folder.stat().st_mtime > _ABANDONED:
+            remove(folder)
 
 
 def _build(request: SealRequest, folder: Path) -> Manifest:

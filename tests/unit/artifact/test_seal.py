@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import shutil
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -285,3 +287,11 @@ def test_common_models_need_no_trust_of_the_user(model: Any, tmp_path: Path) -> 
     outputs = open_predictor(artifact.path).predict(frame)
     assert outputs["prediction"].tolist() == model.predict(frame).tolist()
     assert outputs["score"].tolist() == pytest.approx(model.predict_proba(frame)[:, 1].tolist())
+
+
+def test_what_a_killed_process_left_is_swept_when_it_is_old(trained: Path, tmp_path: Path) -> None:
+    for name, age in ((".sealing-old", 200_000), (".sealing-new", 10)):
+        (tmp_path / name).mkdir()
+        os.utime(tmp_path / name, (time.time() - age,) * 2)
+    seal(request(trained, tmp_path))
+    assert [path.name for path in tmp_path.glob(".sealing-*")] == [".sealing-new"]
