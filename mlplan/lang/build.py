@@ -279,6 +279,11 @@ class Converter:
             items.append(ObjectItem(self.object_key(element[1]), self.expr(element[2]), self.of(element)))
             if following is not None:
                 between = self.units[_last(element) + 1 : _first(following)]
+                if between and between[0].kind is Kind.NEWLINE and any(unit.text == "," for unit in between):
+                    comma = next(unit for unit in between if unit.text == ",")
+                    detail = "A comma stands directly after its element, not on a line of its own."
+                    place = Span(self.path, comma.start, comma.end)
+                    raise DiagnosticError(Diagnostic("missing-separator", "Missing separator", detail, span=place))
                 if not any(unit.kind is Kind.NEWLINE or unit.text == "," for unit in between):
                     detail = "Elements of an object are separated by a comma or a newline."
                     place = self.of(following)
@@ -288,6 +293,11 @@ class Converter:
     def object_key(self, shape: Shape) -> Expr:
         inner = shape[1]
         span = self.of(shape)
+        if inner[0] == "keyword":
+            detail = (
+                'A "for" at the start of an object begins a for expression. As a key it must stand in quotes: "for".'
+            )
+            raise DiagnosticError(Diagnostic("invalid-expression", "Invalid expression", detail, span=span))
         if isinstance(inner, list) and inner[0] == "expr_term" and isinstance(inner[1], list):
             if inner[1][0] in ("identifier", "literal_value"):
                 return Literal(self.name(inner), span)
@@ -319,6 +329,10 @@ class Converter:
             return GetAttr(source, self.name(step[2]), span)
         if step[0] == "short_index":
             unit = step[-1]
+            if not self.unit_text(self.units[unit]).isdigit():
+                detail = "Old-style indexes cannot follow each other. Write them in brackets, like [0][1]."
+                place = self.span(unit, unit)
+                raise DiagnosticError(Diagnostic("invalid-index-syntax", "Invalid index syntax", detail, span=place))
             return Index(source, Literal(Decimal(self.unit_text(self.units[unit])), self.span(unit, unit)), span)
         return Index(source, self.expr(next(iter(_nodes(step)))), span)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mlplan.lang.convert import ConversionError, convert
-from mlplan.lang.diagnostic import DiagnosticError, suggestion
+from mlplan.lang.diagnostic import Diagnostic, DiagnosticError, suggestion
 from mlplan.lang.functions.registry import Function, FunctionError, Parameter
 from mlplan.lang.survey import survey
 from mlplan.lang.syntax import Call, Expr
@@ -57,14 +57,8 @@ def _unknown_function(evaluator: _Evaluator, expr: Call, name: str) -> Diagnosti
     else:
         detail = f'There is no function named "{name}".'
     hint = suggestion(name, evaluator.scope.functions)
-    error = evaluator.fail(expr, "unknown-function", "Call to unknown function", detail, hint=hint)
-    return DiagnosticError(*(_replace_span(d, expr) for d in error.diagnostics))
-
-
-def _replace_span(diagnostic, expr: Call):  # type: ignore[no-untyped-def]
-    from dataclasses import replace
-
-    return replace(diagnostic, span=expr.name_span, values=())
+    problem = Diagnostic("unknown-function", "Call to unknown function", detail, span=expr.name_span, hint=hint)
+    return DiagnosticError(problem)
 
 
 def _call_lazy(evaluator: _Evaluator, expr: Call, function: Function) -> Value:
@@ -117,7 +111,11 @@ def _argument(
     evaluator: _Evaluator, expr: Call, prepared: _Prepared, parameter: Parameter, value: Value, at: Expr
 ) -> Value:
     unknown, tainted = survey(value, evaluator.budget)
-    if not parameter.marked and tainted:
+    if parameter.shallow:
+        value, outer = bare(value)
+        prepared.taint = prepared.taint or outer
+        unknown = value if isinstance(value, Unknown) else None
+    elif not parameter.marked and tainted:
         value, prepared.taint = bare_deep(value)[0], True
     if value is None or (isinstance(value, Secret) and value.value is None):
         if not parameter.null:
@@ -139,10 +137,8 @@ def _invalid(evaluator: _Evaluator, expr: Call, parameter: Parameter, why: str, 
 
 def _run(evaluator: _Evaluator, expr: Call, function: Function, values: list[Value]) -> Value:
     try:
-        if function.scoped:
-            result = function.implementation(evaluator.scope, *values)
-        else:
-            result = function.implementation(*values)
+        given = [evaluator.scope, *values] if function.scoped else values
+        result = function.implementation(*given)
     except FunctionError as error:
         raise _refused(evaluator, expr, function, error) from None
     except ConversionError as error:

@@ -313,7 +313,8 @@ class _Evaluator:
         attributes = _attributes(source)
         if attributes is not None:
             if name in attributes:
-                return attributes[name]
+                found: Value = attributes[name]
+                return found
             raise self.no_attribute(expr, source, name, attributes)
         detail = f'A {friendly(type_of(source))} has no attributes, so ".{name}" does not exist.'
         hint = None
@@ -374,7 +375,8 @@ class _Evaluator:
         name = self.index_key(expr, key, STRING)
         assert isinstance(name, str)
         if name in attributes:
-            return attributes[name]
+            found: Value = attributes[name]
+            return found
         detail = "The given key does not identify an element in this collection value."
         raise self.fail(expr, "invalid-index", "Invalid index", detail, at=expr.key, hint=suggestion(name, attributes))
 

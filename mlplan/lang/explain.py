@@ -60,7 +60,7 @@ def _after_last(source: SourceFile, last: Unit) -> Diagnostic:
 
 def _line_ends(source: SourceFile, units: list[Unit], index: int) -> Diagnostic:
     before = units[index - 1]
-    line = [unit for unit in units[:index]]
+    line = list(units[:index])
     while any(unit.kind is Kind.NEWLINE for unit in line):
         line = line[next(i for i, unit in enumerate(line) if unit.kind is Kind.NEWLINE) + 1 :]
     if all(unit.kind in (Kind.IDENT, Kind.QUOTE_OPEN) for unit in line):

@@ -91,7 +91,7 @@ class ShapeCache:
 def _grammar_version() -> str:
     from importlib.metadata import version
 
-    return f"1/{version('python-hcl2')}"
+    return f"2/{version('python-hcl2')}"
 
 
 def default_cache() -> ShapeCache:

@@ -117,18 +117,9 @@ class _Masker:
             self.prefixes = []
 
     def number(self, token: Token) -> None:
-        """Add a number; after a dot, `0.1` is two old-style indexes."""
-        if self.before != "." or "." not in token.text:
-            self.unit(self.index, "1.1" if set(".eE") & set(token.text) else "1", "operand")
-            return
-        first, second = token.text.split(".", 1)
-        middle = token.start + len(first)
-        for text, start in ((first, token.start), (".", middle), (second, middle + 1)):
-            shown = "." if text == "." else "1"
-            kind = Kind.PUNCTUATION if text == "." else Kind.NUMBER
-            self.mask.add(Unit(self.index, self.index, start, start + len(text), text, kind, self.owner), shown + " ")
-        self.index += 1
-        self.before = "operand"
+        """Add a number; after a dot it is an old-style index."""
+        shown = "1.1" if set(".eE") & set(token.text) and self.before != "." else "1"
+        self.unit(self.index, shown, "operand")
 
     def newline(self, token: Token) -> None:
         significant = self.context in (_BODY, _OBJECT)
@@ -233,5 +224,5 @@ def mask_body(tokens: list[Token], first: int, last: int) -> Mask:
 def mask_expression(tokens: list[Token], first: int, last: int) -> Mask:
     """Return the mask of one expression, shown to hcl2 as the value of an argument."""
     masker = _Masker(tokens, first, last, in_body=False)
-    masker.mask.write("a = ")
+    masker.mask.write("e = ")  # not "a": with names as `a`, the same text would stand for other units
     return masker.run()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal, DivisionByZero, InvalidOperation, Overflow
+from functools import partial
 
 from mlplan.lang.convert import ConversionError, convert
-from mlplan.lang.numbers import EXACT
+from mlplan.lang.numbers import EXACT, calculate
 from mlplan.lang.types import ANY, BOOL, NUMBER, Type
 from mlplan.lang.values import Entity, ListValue, MapValue, Secret, SetValue, Unknown, Value, key_of, type_of
 
@@ -23,20 +24,20 @@ class OperandError(Exception):
 def _divide(left: Decimal, right: Decimal) -> Decimal:
     if right == 0:
         raise OperandError("Cannot divide by zero.", summary="Division by zero")
-    return EXACT.divide(left, right)
+    return calculate("/", left, right)
 
 
 def _remainder(left: Decimal, right: Decimal) -> Decimal:
     if right == 0:
         raise OperandError("Cannot divide by zero.", summary="Division by zero")
-    quotient = EXACT.divide(left, right).to_integral_value("ROUND_DOWN")
-    return EXACT.subtract(left, EXACT.multiply(right, quotient))
+    quotient = calculate("/", left, right).to_integral_value("ROUND_DOWN")
+    return calculate("-", left, calculate("*", right, quotient))
 
 
 _ARITHMETIC: dict[str, Callable[[Decimal, Decimal], Decimal]] = {
-    "+": EXACT.add,
-    "-": EXACT.subtract,
-    "*": EXACT.multiply,
+    "+": partial(calculate, "+"),
+    "-": partial(calculate, "-"),
+    "*": partial(calculate, "*"),
     "/": _divide,
     "%": _remainder,
 }

@@ -15,14 +15,18 @@ _ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t", '"': '\\"', "\\": "\\\\"}
 _BRIEF = 60
 
 
+class Verbatim(str):
+    """Text that `show` prints as it is, such as the answer of `type`."""
+
+    __slots__ = ()
+
+
 def quote(text: str) -> str:
-    """Return text as a quoted string of the language."""
+    """Return text in quotes, as `console` shows it; ${ stays as it is."""
     out = []
-    for index, char in enumerate(text):
+    for char in text:
         if char in _ESCAPES:
             out.append(_ESCAPES[char])
-        elif char in "$%" and text[index + 1 : index + 2] == "{":
-            out.append(char + char)
         elif not char.isprintable():
             out.append(f"\\u{ord(char):04x}" if ord(char) < 0x10000 else f"\\U{ord(char):08x}")
         else:
@@ -43,6 +47,8 @@ def show(value: Value, indent: int = 0) -> str:
             return "true" if value else "false"
         case Decimal():
             return format_number(value)
+        case Verbatim():
+            return str(value)
         case str():
             return _show_text(value, indent)
         case tuple():

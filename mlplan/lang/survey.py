@@ -14,7 +14,7 @@ def survey(value: Value, budget: Budget) -> tuple[Unknown | None, bool]:
         return None, False
     unknown: Unknown | None = None
     tainted = False
-    stack = [value]
+    stack: list[Value] = [value]
     while stack:
         item = stack.pop()
         if isinstance(item, Unknown):

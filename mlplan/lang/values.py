@@ -74,7 +74,6 @@ Value: TypeAlias = (
     str
     | bool
     | Decimal
-    | None
     | tuple["Value", ...]
     | dict[str, "Value"]
     | ListValue
@@ -83,6 +82,7 @@ Value: TypeAlias = (
     | Unknown
     | Secret
     | Entity
+    | None
 )
 
 

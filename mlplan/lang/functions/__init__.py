@@ -21,7 +21,16 @@ def standard_functions() -> Mapping[str, Function]:
         network,
         numeric,
         string,
+        yaml,
     )
 
-    families = (string, collection, numeric, encoding, hash, datetime, network, conversion, filesystem)
+    families = (string, collection, numeric, encoding, hash, datetime, network, conversion, filesystem, yaml)
     return {function.name: function for family in families for function in family.FUNCTIONS}
+
+
+@cache
+def console_functions() -> Mapping[str, Function]:
+    """Return every function by name, and those that only `console` has."""
+    from mlplan.lang.functions import inspect
+
+    return {**standard_functions(), **{function.name: function for function in inspect.FUNCTIONS}}

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from mlplan.lang.convert import convertible, list_of, map_of, unify
+from mlplan.lang.convert import convert, list_of, map_of, unify
 from mlplan.lang.functions import sets
 from mlplan.lang.functions.registry import Family, FunctionError, Parameter
 from mlplan.lang.functions.text import graphemes
 from mlplan.lang.numbers import whole
 from mlplan.lang.operators import equal
 from mlplan.lang.scope import Scope
-from mlplan.lang.types import ANY, BOOL, NUMBER, STRING, ListType, Type
+from mlplan.lang.types import ANY, BOOL, NUMBER, STRING, ListType, MapType, SetType, TupleType, Type
 from mlplan.lang.values import (
     Entity,
     ListValue,
@@ -23,6 +23,7 @@ from mlplan.lang.values import (
     Value,
     bare,
     first_unknown,
+    key_of,
     secret,
     type_of,
 )
@@ -31,6 +32,7 @@ _family = Family()
 FUNCTIONS = [*sets.FUNCTIONS]
 _LIST = ListType(ANY)
 _MAX_RANGE = 1024
+_SEQUENCES = (ListType, SetType, TupleType)
 
 
 def items_of(value: Value, number: int = 0, words: str = "list, set, or tuple") -> tuple[Value, ...]:
@@ -111,8 +113,6 @@ def coalesce(*values: Value) -> Value:
     of = unify([type_of(value) for value in values])
     if of is None:
         raise FunctionError("all arguments must have the same type")
-    from mlplan.lang.convert import convert
-
     for value in values:
         done = convert(value, of)
         if done is not None and done != "":
@@ -120,7 +120,7 @@ def coalesce(*values: Value) -> Value:
     raise FunctionError("no non-null, non-empty-string arguments")
 
 
-@_family.add(rest=Parameter("vals", ANY, null=True))
+@_family.add(rest=Parameter("vals", ANY, null=True, shallow=True))
 def coalescelist(*values: Value) -> Value:
     """Return the first list that is not empty."""
     if not values:
@@ -137,7 +137,7 @@ def compact(values: ListValue) -> Value:
     return ListValue(tuple(item for item in values.items if item not in (None, "")), STRING)
 
 
-@_family.add(rest=("seqs", ANY), scoped=True)
+@_family.add(rest=Parameter("seqs", ANY, shallow=True), scoped=True)
 def concat(scope: Scope, *lists: Value) -> Value:
     """Return all elements of all lists, one after the other."""
     if not lists:
@@ -152,7 +152,7 @@ def concat(scope: Scope, *lists: Value) -> Value:
     return joined
 
 
-@_family.add(("list", ANY), Parameter("value", ANY, null=True), result=BOOL)
+@_family.add(("list", ANY), ("value", ANY), result=BOOL)
 def contains(values: Value, wanted: Value) -> Value:
     """Tell whether an element equals the value."""
     return any(_same(item, wanted) for item in items_of(values))
@@ -165,9 +165,10 @@ def _same(left: Value, right: Value) -> bool:
 @_family.add(("list", _LIST))
 def distinct(values: ListValue) -> Value:
     """Return the list without repeats, first ones kept."""
-    from mlplan.lang.values import key_of
-
-    return ListValue(tuple({key_of(item): item for item in reversed(values.items)}.values())[::-1], values.element)
+    unique: dict[object, Value] = {}
+    for item in values.items:
+        unique.setdefault(key_of(item), item)
+    return ListValue(tuple(unique.values()), values.element)
 
 
 @_family.add(Parameter("list", ANY, marked=True), ("index", NUMBER))
@@ -176,6 +177,8 @@ def element(values: Value, index: Decimal) -> Value:
     inner, taint = bare(values)
     if isinstance(inner, Unknown):
         return inner
+    if isinstance(inner, SetValue):
+        raise FunctionError("cannot read elements from a set, which has no order; use tolist() first", 0)
     items = items_of(inner, 0, "list or tuple")
     position = whole(index)
     if position is None:
@@ -186,22 +189,30 @@ def element(values: Value, index: Decimal) -> Value:
     return secret(found) if taint else found
 
 
-@_family.add(("list", ANY), scoped=True)
+@_family.add(Parameter("list", ANY, shallow=True), scoped=True)
 def flatten(scope: Scope, values: Value) -> Value:
     """Return the elements of a list, and of the lists in it at any depth."""
     done: list[Value] = []
+    taint = False
+    unknown: Unknown | None = None
 
     def add(items: Sequence[Value]) -> None:
+        nonlocal taint, unknown
         for item in items:
             scope.budget.step()
-            if isinstance(item, (tuple, ListValue, SetValue)):
-                add(items_of(item))
-            else:
-                scope.budget.produce(8)
-                done.append(item)
+            inner, tainted = bare(item)
+            if isinstance(inner, (tuple, ListValue, SetValue)):
+                taint = taint or tainted
+                add(items_of(inner))
+                continue
+            if isinstance(inner, Unknown) and (inner.type == ANY or isinstance(inner.type, _SEQUENCES)):
+                unknown = inner  # it may be a list of any length
+            scope.budget.produce(8)
+            done.append(item)
 
     add(items_of(values))
-    return tuple(done)
+    result: Value = Unknown(ANY, unknown.origin) if unknown is not None else tuple(done)
+    return secret(result) if taint else result
 
 
 @_family.add(("list", ANY), ("value", ANY), result=NUMBER)
@@ -268,13 +279,12 @@ def lookup(mapping: Value, key: Value, *default: Value) -> Value:
 
 
 def _default(mapping: Value, default: Value) -> Value:
-    if isinstance(mapping, MapValue) and mapping.element != ANY:
-        if not convertible(type_of(default), mapping.element):
-            raise FunctionError("the default value must have the same type as the map elements", 2)
-        from mlplan.lang.convert import convert
-
+    if not isinstance(mapping, MapValue) or mapping.element == ANY:
+        return default
+    try:
         return convert(default, mapping.element)
-    return default
+    except ConversionError:
+        raise FunctionError("the default value must have the same type as the map elements", 2) from None
 
 
 @_family.add(("values", _LIST), ("keys", _LIST), ("searchset", _LIST))
@@ -349,13 +359,13 @@ def range_(*params: Decimal) -> Value:
     return ListValue(tuple(numbers), NUMBER)
 
 
-@_family.add(("list", ANY))
+@_family.add(Parameter("list", ANY, shallow=True))
 def reverse(values: Value) -> Value:
     """Return the elements backwards."""
     return like(values, items_of(values)[::-1])
 
 
-@_family.add(("list", ANY), ("start_index", NUMBER), ("end_index", NUMBER))
+@_family.add(Parameter("list", ANY, shallow=True), ("start_index", NUMBER), ("end_index", NUMBER))
 def slice_(values: Value, start: Decimal, end: Decimal) -> Value:
     """Return the elements from `start` up to, not with, `end`."""
     if isinstance(values, SetValue):
@@ -388,7 +398,6 @@ def sort(values: ListValue) -> Value:
 def transpose(mapping: Value) -> Value:
     """Return a map of lists turned round: from each text to the keys it was listed under."""
     from mlplan.lang.convert import convert
-    from mlplan.lang.types import MapType
 
     given = convert(mapping, MapType(ListType(STRING)))
     turned: dict[str, list[Value]] = {}
@@ -399,7 +408,7 @@ def transpose(mapping: Value) -> Value:
     return MapValue(lists, ListType(STRING))
 
 
-@_family.add(("keys", ListType(STRING)), ("values", ANY))
+@_family.add(("keys", ListType(STRING)), Parameter("values", ANY, shallow=True))
 def zipmap(names: ListValue, found: Value) -> Value:
     """Return a map from keys to values of the same position."""
     items = items_of(found, 1)

@@ -129,7 +129,7 @@ def try_(evaluator: Any, expr: Call) -> Value:
     """Return the first argument that can be evaluated."""
     if not expr.arguments:
         raise FunctionError("at least one argument is required")
-    reasons = []
+    reasons: list[str] = []
     for argument in expr.arguments:
         try:
             return evaluator.eval(argument)  # type: ignore[no-any-return]

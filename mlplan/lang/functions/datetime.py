@@ -111,7 +111,7 @@ def formatdate(layout: str, stamp: str) -> Value:
     out = []
     for match in _TOKEN.finditer(layout):
         token = match.group()
-        if token == "'":
+        if match.group() == "'":
             raise FunctionError("unterminated literal '", 0)
         if match.group(1) is not None:
             out.append(match.group(1).replace("''", "'"))

@@ -104,12 +104,13 @@ def csvdecode(scope: Scope, text: str) -> Value:
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise FunctionError(f'duplicate column name "{twice}"', 0)
-    done = []
+    done: list[Value] = []
     for number, line in enumerate(lines, start=2):
         if len(line) != len(names):
             raise FunctionError(f"wrong number of fields on line {number}: {len(line)} instead of {len(names)}", 0)
         pairs = dict(zip(names, line, strict=True))
-        done.append({name: pairs[name] for name in sorted(pairs)})
+        row: dict[str, Value] = {name: pairs[name] for name in sorted(pairs)}
+        done.append(row)
     return ListValue(tuple(done), ObjectType(dict.fromkeys(sorted(names), STRING)))
 
 
@@ -182,8 +183,3 @@ def _codec(name: str) -> str:
     if not getattr(info, "_is_text_encoding", True):
         raise FunctionError(f'"{name[:40]}" is not a text encoding', 1)
     return info.name
-
-
-from mlplan.lang.functions import yaml  # noqa: E402  (yaml needs `decoded` from above)
-
-FUNCTIONS += yaml.FUNCTIONS

@@ -49,12 +49,12 @@ def read_bytes(scope: Scope, path: str) -> bytes:
         raise FunctionError(f'no file exists at "{path[:100]}"', 0) from None
     except OSError as error:
         raise FunctionError(f'"{path[:100]}" cannot be read: {os.strerror(error.errno or 0)}', 0) from None
+    mode = os.fstat(handle).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(handle)
+        what = "a folder, not a file" if stat.S_ISDIR(mode) else "no regular file"
+        raise FunctionError(f'"{path[:100]}" is {what}', 0)
     with os.fdopen(handle, "rb") as file:
-        status = os.fstat(file.fileno())
-        if stat.S_ISDIR(status.st_mode):
-            raise FunctionError(f'"{path[:100]}" is a folder, not a file', 0)
-        if not stat.S_ISREG(status.st_mode):
-            raise FunctionError(f'"{path[:100]}" is no regular file', 0)
         data = file.read(MAX_FILE_BYTES + 1)
     if len(data) > MAX_FILE_BYTES:
         raise FunctionError(f'"{path[:100]}" is larger than 1 MiB, the limit for files read in expressions', 0)
@@ -132,9 +132,9 @@ def templatestring(scope: Scope, template: str, variables: Value) -> Value:
 
 def render(scope: Scope, expr: Any, variables: Value, name: str) -> Value:
     """Return a template's value with variables as its only names; a template cannot read further templates."""
+    from mlplan.lang.convert import ConversionError, convert
     from mlplan.lang.evaluate import evaluate_inner
     from mlplan.lang.types import STRING
-    from mlplan.lang.convert import ConversionError, convert
 
     if isinstance(variables, Unknown):
         return Unknown(STRING, variables.origin)

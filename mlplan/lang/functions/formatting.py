@@ -132,7 +132,7 @@ def _required(value: Value, of: object) -> Value:
 def _text(verb: str, precision: int | None, value: Value) -> str:
     assert isinstance(value, str)
     text = value if precision is None else "".join(graphemes(value)[:precision])
-    return quote(text).replace("$${", "${").replace("%%{", "%{") if verb == "q" else text
+    return quote(text) if verb == "q" else text
 
 
 def _number(verb: str, flags: str, precision: int | None, number: Decimal) -> str:

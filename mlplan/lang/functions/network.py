@@ -16,7 +16,7 @@ Network = IPv4Network | IPv6Network
 
 
 def _network(prefix: str) -> Network:
-    if "/" not in prefix or prefix.count(".") and "." in prefix.partition("/")[2]:
+    if "/" not in prefix or (prefix.count(".") and "." in prefix.partition("/")[2]):
         raise FunctionError(f"invalid CIDR expression: invalid CIDR address: {prefix[:60]}")
     try:
         return ip_network(prefix, strict=False)

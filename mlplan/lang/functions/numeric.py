@@ -7,7 +7,7 @@ from decimal import Decimal, InvalidOperation, Overflow
 
 from mlplan.lang.convert import ConversionError, convert
 from mlplan.lang.functions.registry import Family, FunctionError
-from mlplan.lang.numbers import EXACT, whole
+from mlplan.lang.numbers import EXACT, calculate, whole
 from mlplan.lang.types import ANY, NUMBER, STRING
 from mlplan.lang.values import ListValue, SetValue, Value
 
@@ -63,6 +63,8 @@ def pow_(num: Decimal, power: Decimal) -> Value:
 @_family.add(("num", NUMBER), result=NUMBER)
 def signum(num: Decimal) -> Value:
     """Return -1, 0 or 1."""
+    if whole(num) is None:
+        raise FunctionError("value must be a whole number")
     return Decimal((num > 0) - (num < 0))
 
 
@@ -118,5 +120,5 @@ def sum_(values: Value) -> Value:
         except ConversionError:
             raise FunctionError("argument must be list, set, or tuple of number values", 0) from None
         assert isinstance(number, Decimal)
-        total = EXACT.add(total, number)
+        total = calculate("+", total, number)
     return total

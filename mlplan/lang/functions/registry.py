@@ -14,7 +14,7 @@ from mlplan.lang.types import ANY, Type
 from mlplan.lang.values import Value
 
 if TYPE_CHECKING:
-    from mlplan.lang.scope import Scope
+    pass
 
 
 class FunctionError(Exception):
@@ -27,12 +27,14 @@ class FunctionError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter. null: null is taken. marked: taint and unknown parts are left in for the function to handle."""
+    """One parameter. null: null is taken. marked: taint and unknown are left in for the function to handle. shallow: they are
+    left in where they are inside the argument, and taken off the argument itself."""
 
     name: str
     type: Type = ANY
     null: bool = False
     marked: bool = False
+    shallow: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,13 +25,13 @@ def chomp(text: str) -> Value:
 @_family.add(("str", STRING), result=STRING)
 def lower(text: str) -> Value:
     """Return text in lower case."""
-    return text.lower()
+    return "".join(char.lower() if len(char.lower()) == 1 else char for char in text)
 
 
 @_family.add(("str", STRING), result=STRING)
 def upper(text: str) -> Value:
     """Return text in upper case."""
-    return text.upper()
+    return "".join(char.upper() if len(char.upper()) == 1 else char for char in text)
 
 
 @_family.add(("str", STRING), result=STRING)

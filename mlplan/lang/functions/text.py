@@ -39,7 +39,7 @@ def capitalize_words(text: str) -> str:
     out: list[str] = []
     before = " "
     for char in text:
-        starts = not (before.isalnum() or before in "_'" or ord(before) > 127 and not before.isspace())
+        starts = not (before.isalnum() or before == "_" or (ord(before) > 127 and not before.isspace()))
         out.append(char.title() if starts else char)
         before = char
     return "".join(out)

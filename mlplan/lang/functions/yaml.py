@@ -6,6 +6,7 @@ import re
 from decimal import Decimal
 from typing import Any
 
+from mlplan.lang.convert import convert
 from mlplan.lang.functions.encoding import decoded, to_json
 from mlplan.lang.functions.registry import Family, FunctionError, Parameter
 from mlplan.lang.numbers import EXACT, format_number
@@ -18,15 +19,18 @@ FUNCTIONS = _family.functions
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9_]*)")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]{1,4})?")
 _BASED = re.compile(r"[-+]?0(?:x[0-9a-fA-F_]+|o?[0-7_]+|b[01_]+)")
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _NULLS = ("", "~", "null", "Null", "NULL")
 _TRUE = ("true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON", "y", "Y")
 _FALSE = ("false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF", "n", "N")
+_BOOLS = frozenset(_TRUE + _FALSE)
 
 
 @_family.add(Parameter("value", ANY, null=True), result=STRING)
 def yamlencode(value: Value) -> Value:
     """Return the value as YAML."""
-    return "\n".join(_lines(value)) + "\n"
+    plain = value is None or isinstance(value, (bool, Decimal))
+    return "\n".join(_lines(value)) + ("\n...\n" if plain else "\n")  # plain text at the top needs an end mark
 
 
 def _children(value: Value) -> tuple[tuple[Value, ...] | None, Any]:
@@ -133,16 +137,12 @@ class _Nodes:
             if key.tag.endswith(":merge"):
                 done = {**self.data(value, depth + 1), **done}
             else:
-                done[key.value] = self.data(value, depth + 1)
+                done[str(convert(self.scalar(key), STRING))] = self.data(value, depth + 1)
         return done
 
     def scalar(self, node: Any) -> Value:
         text: str = node.value
-        if (
-            node.style is not None
-            or node.tag.endswith((":str", ":timestamp", ":binary"))
-            and text not in _TRUE + _FALSE
-        ):
+        if node.style is not None or (node.tag.endswith((":str", ":binary")) and text not in _BOOLS):
             return text
         if text in _NULLS:
             return None
@@ -157,4 +157,6 @@ class _Nodes:
             return Decimal(int(plain.lstrip("0xob") or "0", base) * (-1 if digits.startswith("-") else 1))
         if _FLOAT.fullmatch(text):
             return EXACT.create_decimal(text)
+        if _DATE.fullmatch(text):
+            return f"{text}T00:00:00Z"
         return text
