@@ -27,8 +27,8 @@ def execute(step: Step, context: Context) -> Outcome:
     if step.action == "remove":
         return remove(step, context)
     desired = context.desired(step.address)
-    environment = context.desired(str(desired.arguments["environment"])).arguments
-    where = place(step.address, desired.arguments, environment, context.state.lineage, context.run)
+    environment = context.desired(str(desired.arguments["environment"]))
+    where = place(desired, environment, context.state.lineage, context.run)
     record = context.record(step.address) or new_record(
         replace(desired, provider=where.provider),
         None,
@@ -271,8 +271,8 @@ def abandon(operation: Operation, context: Context) -> None:
     desired = context.find_desired(operation.address)
     if record is None or desired is None or not record.attributes.get("rollout"):
         return
-    environment = context.desired(str(desired.arguments["environment"])).arguments
-    where = place(operation.address, desired.arguments, environment, context.state.lineage, context.run)
+    environment = context.desired(str(desired.arguments["environment"]))
+    where = place(desired, environment, context.state.lineage, context.run)
     rollout = Rollout.from_json(record.attributes["rollout"])
     versions = _versions(where, record, context, rollout.target, rollout.stable)
     ticker = Ticker(where, record, versions, context, operation.step)

@@ -134,8 +134,7 @@ class DeploymentKind:
         return view.step(desired, action, summary, inputs)
 
     def _place(self, desired: Desired, view: View) -> Place:
-        environment = view.desired[str(desired.arguments["environment"])].arguments
-        return place(desired.address, desired.arguments, environment, view.state.lineage)
+        return place(desired, view.desired[str(desired.arguments["environment"])], view.state.lineage)
 
     def execute(self, step: Step, resumed: Operation | None, context: Context) -> Outcome:
         """Do a step."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mlplan.config.quantities import parse_duration, parse_fraction
+from mlplan.engine.types import Desired
 from mlplan.kinds.deployment.rollout import Policy
 from mlplan.kinds.services import Services
 from mlplan.lang.diagnostic import Diagnostic, DiagnosticError
@@ -49,6 +50,7 @@ class Place:
     criteria: tuple[Success, ...]
     environment: Mapping[str, Any]
     run: str = ""
+    trust: tuple[str, ...] = ()
 
     @property
     def endpoint_name(self) -> str:
@@ -88,6 +90,7 @@ class Place:
             services.python, "-m", "mlplan.serve",
             "--artifact", str(services.artifact_path(artifact)), "--model", self.model.split(".")[-1],
             "--version", version, "--endpoint", self.endpoint_name, "--log-dir", str(logs),
+            "--digest", artifact, *(word for name in self.trust for word in ("--trust", name)),
         )  # fmt: skip
         return UnitSpec(
             self.unit_name(version),
@@ -109,21 +112,28 @@ class Place:
         return digest_of([self.port, self.health_path, self.replicas, list(self.endpoint().latency_limits)])
 
 
-def place(
-    address: str, arguments: Mapping[str, Any], environment: Mapping[str, Any], lineage: str, run: str = ""
-) -> Place:
+def place(desired: Desired, environment: Desired, lineage: str, run: str = "") -> Place:
     """Return the place of a deployment from its own arguments and its environment's.
 
-    Raises: DiagnosticError (invalid-rollout).
+    Raises: DiagnosticError (invalid-criterion).
     """
-    label, rollout = _rollout_of(environment)
-    health = {**DEFAULT_HEALTH, **{k: v for k, v in (environment.get("health") or {}).items() if v is not None}}
-    criteria = tuple(success(name, body) for name, body in (rollout.get("success") or {}).items())
+    arguments, policies = desired.arguments, environment.arguments
+    label, rollout = _rollout_of(policies)
+    health = {**DEFAULT_HEALTH, **{k: v for k, v in (policies.get("health") or {}).items() if v is not None}}
     return Place(
-        address, str(arguments["model"]), lineage, arguments.get("provider"), environment.get("port"),
-        str(health["path"]), int(arguments.get("replicas", 1)), policy(label, rollout, float(health["within"])),
-        criteria, environment, run,
-    )  # fmt: skip
+        address=desired.address,
+        model=str(arguments["model"]),
+        lineage=lineage,
+        provider=environment.provider,
+        port=policies.get("port"),
+        health_path=str(health["path"]),
+        replicas=int(arguments.get("replicas", 1)),
+        policy=policy(label, rollout, float(health["within"])),
+        criteria=tuple(success(name, body) for name, body in (rollout.get("success") or {}).items()),
+        environment=policies,
+        run=run,
+        trust=tuple(arguments.get("trust") or ()),
+    )
 
 
 def _rollout_of(environment: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:

@@ -50,7 +50,7 @@ def _measure(candidate: Any, desired: Desired, step: Step, context: Context) -> 
     serves = capabilities.serves(context.provider(desired.provider))
     where = Place(
         f"{step.address}.budget", step.address, context.state.lineage, desired.provider, None,
-        "/v2/health/ready", 1, Policy(), (), {}, context.run,
+        "/v2/health/ready", 1, Policy(), (), {}, context.run, tuple((desired.arguments.get("package") or {}).get("trust") or ()),
     )  # fmt: skip
     unit: UnitSpec = where.unit(f"v{candidate.number}", candidate.artifact, context.services)
     try:

@@ -47,7 +47,7 @@ class Finished:
 @dataclass(frozen=True)
 class Job:
     """What to run for a step. document: written as job.json into the attempt's folder before the start; the word "{job}" in
-    the command stands for its path."""
+    the command stands for its path. script: it is the user's own, and finds everything in MLPLAN_* as well."""
 
     command: tuple[str, ...]
     document: Mapping[str, Any]
@@ -56,6 +56,7 @@ class Job:
     timeout: float
     memory: int | None = None
     cpu: float | None = None
+    script: bool = False
 
 
 def run(step: Step, purpose: str, job: Job, provider_name: str | None, context: Context) -> Finished:
@@ -87,13 +88,19 @@ def _spec(step: Step, job: Job, name: str, attempt: int, folder: Path, context: 
         tuple(str(folder / "job.json") if word == "{job}" else word for word in job.command),
         folder,
         context.root,
-        {**job.environment, "MLPLAN_JOB": str(folder / "job.json")},
+        {**_variables(job, folder), **job.environment, "MLPLAN_JOB": str(folder / "job.json")},
         job.secrets,
         job.timeout,
         job.memory,
         job.cpu,
         labels(context.state.lineage, step.address, step.token, context.run),
     )
+
+
+def _variables(job: Job, folder: Path) -> dict[str, str]:
+    from mlplan.job import environment_of
+
+    return environment_of({"output": str(folder / "output"), **job.document}) if job.script else {}
 
 
 def _start(runs: Runs, spec: JobSpec, job: Job, folder: Path) -> JobStatus:

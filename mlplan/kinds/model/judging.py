@@ -149,6 +149,7 @@ def _predictions(
         "key": data["key"],
         "extra_columns": slices,
         "predictions": str(path),
+        "trust": list((desired.arguments.get("package") or {}).get("trust") or ()),
     }
     answer, done = artifact_job(step, purpose, request, desired, context)
     if answer is None or "error" in answer:

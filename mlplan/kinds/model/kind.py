@@ -66,6 +66,7 @@ class ModelKind:
                 "model": desired.address,
                 "environment": reference.address,
                 "replicas": int((deploy.get(name) or {}).get("replicas") or 1),
+                "trust": tuple((desired.arguments.get("package") or {}).get("trust") or ()),
             }
             address = f'{desired.address}.deployment["{name}"]'
             found.append(

@@ -76,6 +76,7 @@ def train(step: Step, context: Context) -> Outcome:
         float(limits.get("time") or 3600.0),
         limits.get("memory"),
         limits.get("cpu"),
+        script=True,
     )
     done = run(step, "train", job, provider_of(desired), context)
     if not done.succeeded:
