@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from mlplan.lang.convert import convert, list_of, map_of, unify
+from mlplan.lang.convert import ConversionError, convert, list_of, map_of, unify
 from mlplan.lang.functions import sets
 from mlplan.lang.functions.registry import Family, FunctionError, Parameter
 from mlplan.lang.functions.text import graphemes
@@ -370,7 +370,7 @@ def slice_(values: Value, start: Decimal, end: Decimal) -> Value:
     """Return the elements from `start` up to, not with, `end`."""
     if isinstance(values, SetValue):
         raise FunctionError(
-            "cannot slice a set, because its elements do not have indices; explicitly convert to a list if the ordering of the result is not important",
+            "a set has no order, so it cannot be sliced; use tolist() first if any order will do",
             0,
         )
     items = items_of(values, 0, "list or tuple value")
@@ -397,8 +397,6 @@ def sort(values: ListValue) -> Value:
 @_family.add(("values", ANY))
 def transpose(mapping: Value) -> Value:
     """Return a map of lists turned round: from each text to the keys it was listed under."""
-    from mlplan.lang.convert import convert
-
     given = convert(mapping, MapType(ListType(STRING)))
     turned: dict[str, list[Value]] = {}
     for key, names in pairs_of(given).items():

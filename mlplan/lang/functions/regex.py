@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
-from typing import Any
+from functools import lru_cache, partial
 
+from mlplan.lang.functions.guard import Regions, find
 from mlplan.lang.functions.registry import Family, FunctionError
 from mlplan.lang.scope import Scope
 from mlplan.lang.types import ANY, STRING, ListType, ObjectType, TupleType, Type
@@ -14,6 +14,7 @@ from mlplan.lang.values import ListValue, Value
 _family = Family()
 FUNCTIONS = _family.functions
 _MAX_PATTERN = 2_000
+_REFERENCE = re.compile(r"\$(?:(\$)|(\w+)|\{(\w+)\})")
 _CLASSES = {
     "alnum": "0-9A-Za-z", "alpha": "A-Za-z", "ascii": r"\x00-\x7f", "blank": r"\t ", "cntrl": r"\x00-\x1f\x7f", "digit": "0-9",
     "graph": "!-~", "lower": "a-z", "print": " -~", "punct": r"!-/:-@\[-`{-~", "space": r"\t\n\v\f\r ", "upper": "A-Z",
@@ -62,37 +63,38 @@ def _translated(match: re.Match[str]) -> str:
     return "(?P<" if text == "(?<" else text
 
 
-def _captures(found: re.Match[str]) -> Value:
-    names = found.re.groupindex
+def _captures(compiled: re.Pattern[str], text: str, regions: Regions) -> Value:
+    names = compiled.groupindex
     if names:
-        if len(names) != found.re.groups:
+        if len(names) != compiled.groups:
             raise FunctionError("invalid regexp pattern: cannot mix named and unnamed capture groups", 0)
-        return {name: found.group(name) for name in sorted(names)}
-    if found.re.groups:
-        return tuple(found.groups())
-    return found.group()
+        return {name: _region(text, regions[names[name]]) for name in sorted(names)}
+    if compiled.groups:
+        return tuple(_region(text, region) for region in regions[1:])
+    return _region(text, regions[0])
+
+
+def _region(text: str, region: list[int]) -> str | None:
+    return text[region[0] : region[1]] if region[0] >= 0 else None
 
 
 @_family.add(("pattern", STRING), ("string", STRING))
 def regex(pattern: str, text: str) -> Value:
     """Return the first match: text, or a tuple or object of its capture groups."""
-    from mlplan.lang.functions.guard import guarded
-
-    found = guarded(compile_pattern(pattern), text, lambda compiled: compiled.search(text))
-    if found is None:
+    compiled = compile_pattern(pattern)
+    found = find(compiled, text, first=True)
+    if not found:
         raise FunctionError("pattern did not match any part of the given string")
-    return _captures(found)
+    return _captures(compiled, text, found[0])
 
 
 @_family.add(("pattern", STRING), ("string", STRING), result=ListType(ANY), scoped=True)
 def regexall(scope: Scope, pattern: str, text: str) -> Value:
     """Return every match, as `regex` returns one."""
-    from mlplan.lang.functions.guard import guarded
-
     compiled = compile_pattern(pattern)
-    matches: list[Any] = guarded(compiled, text, lambda one: list(one.finditer(text)))
-    scope.budget.produce(64 * len(matches))
-    return ListValue(tuple(map(_captures, matches)), _capture_type(compiled))
+    found = find(compiled, text)
+    scope.budget.produce(64 * len(found))
+    return ListValue(tuple(_captures(compiled, text, regions) for regions in found), _capture_type(compiled))
 
 
 def _capture_type(compiled: re.Pattern[str]) -> Type:
@@ -103,23 +105,21 @@ def _capture_type(compiled: re.Pattern[str]) -> Type:
 
 def replace(scope: Scope, text: str, pattern: str, replacement: str) -> Value:
     """Return text with every match replaced; $1, ${1} and ${name} stand for capture groups."""
-    from mlplan.lang.functions.guard import guarded
-
     compiled = compile_pattern(pattern)
-
-    def expand(match: re.Match[str]) -> str:
-        done = re.sub(r"\$(?:(\$)|(\w+)|\{(\w+)\})", lambda ref: _group(match, ref), replacement)
+    out: list[str] = []
+    position = 0
+    for regions in find(compiled, text):
+        taken = partial(_group, compiled, text, regions)
+        done = _REFERENCE.sub(taken, replacement)
         scope.budget.produce(len(done))
-        return done
+        out += (text[position : regions[0][0]], done)
+        position = regions[0][1]
+    return "".join((*out, text[position:]))
 
-    return str(guarded(compiled, text, lambda one: one.sub(expand, text)))
 
-
-def _group(match: re.Match[str], reference: re.Match[str]) -> str:
+def _group(compiled: re.Pattern[str], text: str, regions: Regions, reference: re.Match[str]) -> str:
     if reference.group(1):
         return "$"
     name = reference.group(2) or reference.group(3)
-    try:
-        return match.group(int(name) if name.isdigit() else name) or ""
-    except IndexError:
-        return ""
+    number = int(name) if name.isdigit() and len(name) < 4 else compiled.groupindex.get(name, -1)
+    return (_region(text, regions[number]) or "") if 0 <= number < len(regions) else ""
