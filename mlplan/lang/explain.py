@@ -21,6 +21,14 @@ def refused(error: GrammarError, units: list[Unit], source: SourceFile, place: i
     """Return the diagnostic for a refusal. place: offset to point at when there are no units at all."""
     if not units:
         return _expression(source, place, place + 1, "A value is missing here.")
+    if error.too_long:
+        detail = (
+            "This statement, or this file, is too long to be read in reasonable time. Split it, or keep long data in a file "
+            "of its own and read that with jsondecode(file(...)) or csvdecode(file(...))."
+        )
+        return Diagnostic(
+            "statement-too-long", "Statement too long", detail, span=source.span(units[0].start, units[0].end)
+        )
     if error.too_deep:
         return too_deep(source, units[0].start, units[-1].end)
     if error.unit is None:

@@ -17,17 +17,20 @@ Shape: TypeAlias = list[Any]
 """[rule, child, child, …]: a child is a Shape or the number of a unit."""
 
 MAX_TREE_DEPTH = 600
+MAX_UNITS = 60_000
+MAX_NEW_UNITS = 150_000
 _MAX_REMEMBERED = 20_000
 _MAX_CACHE_BYTES = 16 * 1024 * 1024
 
 
 class GrammarError(Exception):
-    """hcl2 refuses a mask at unit `unit` (None: at its end). `too_deep`: it is the nesting that is refused."""
+    """hcl2 refuses a mask at unit `unit` (None: at its end). too_deep, too_long: it is the nesting, or the length."""
 
-    def __init__(self, unit: int | None, too_deep: bool = False) -> None:
+    def __init__(self, unit: int | None, too_deep: bool = False, too_long: bool = False) -> None:
         super().__init__(f"refused at unit {unit}")
         self.unit = unit
         self.too_deep = too_deep
+        self.too_long = too_long
 
 
 class ShapeCache:
@@ -36,6 +39,7 @@ class ShapeCache:
     def __init__(self, path: Path | None = None) -> None:
         self.path = path
         self.shapes: dict[str, Shape] = {}
+        self.new_units = 0
         self._loaded = path is None
         self._fresh = False
 
@@ -105,6 +109,9 @@ def shape_of(mask: Mask, cache: ShapeCache) -> Shape:
     text = mask.text
     shape = cache.get(text)
     if shape is None:
+        cache.new_units += len(mask.units)
+        if len(mask.units) > MAX_UNITS or cache.new_units > MAX_NEW_UNITS:
+            raise GrammarError(None, too_long=True)
         shape = _parse(text, mask)
         cache.put(text, shape)
     return shape

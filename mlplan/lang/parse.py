@@ -33,7 +33,7 @@ def parse(source: SourceFile, cache: ShapeCache | None = None) -> tuple[Body, li
     """Parse a file into its body, and every problem found. What could not be read is left out of the body.
 
     Diagnostics: file-too-large, invalid-character, unclosed-bracket, mismatched-bracket, unexpected-closing-bracket,
-    newline-in-string, nesting-too-deep, invalid-statement, invalid-expression, newline-in-expression, missing-newline,
+    newline-in-string, nesting-too-deep, statement-too-long, invalid-statement, invalid-expression, newline-in-expression, missing-newline,
     missing-separator, duplicate-argument, invalid-label, invalid-escape, invalid-template-directive, invalid-number, ambiguous-key.
     """
     cache = cache if cache is not None else _shared_cache()
@@ -41,6 +41,7 @@ def parse(source: SourceFile, cache: ShapeCache | None = None) -> tuple[Body, li
     problem = _unreadable(source)
     if problem is not None:
         return Body({}, (), whole), [problem]
+    cache.new_units = 0
     tokens, problems = scan(source, base=1 if source.text.startswith("\ufeff") else 0)
     parser = _Parser(source, tokens, cache)
     parser.problems.extend(problems)
@@ -64,6 +65,7 @@ def _parse_one(source: SourceFile, cache: ShapeCache | None, template: bool) -> 
     problem = _unreadable(source)
     if problem is not None:
         return None, [problem]
+    cache.new_units = 0
     tokens, problems = scan_template(source) if template else scan(source)
     if problems:
         return None, problems
