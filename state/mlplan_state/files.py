@@ -1,5 +1,5 @@
-"""The one seam to the file system. Every call that changes a file goes through `Files`, so tests can record, fail or
-kill it.
+"""The one seam to the file system. Every call goes through `Files`, so that tests can record it, fail it
+or kill it, or keep files in memory.
 
 It decides nothing: the order of calls, and what an error means, are the business of the store.
 """

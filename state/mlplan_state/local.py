@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -21,6 +22,7 @@ from typing import Any
 from mlplan.spi.schema import STRING, Argument, BlockSchema
 from mlplan.spi.store import Conflict, Head, Holder, Lock, StoreDamaged, StoreError
 from mlplan_state import locking
+from mlplan_state.blobs import Blobs
 from mlplan_state.files import Files, write_durably
 from mlplan_state.history import History
 from mlplan_state.journal import Journal, check_journal, journal_path
@@ -29,7 +31,6 @@ from mlplan_state.locking import LocalLock
 DEFAULT_FOLDER = ".mlplan/state"
 _SERIAL = re.compile(rb'"serial"\s*:\s*(\d{1,15})\b')
 _WORKSPACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-_BLOB = re.compile(r"[A-Za-z0-9][A-Za-z0-9:_.-]{0,127}")
 _JOURNAL = re.compile(r"journal\.(\d{1,15})\.jsonl")
 
 
@@ -58,6 +59,7 @@ class LocalStore:
         self._clock = clock
         self._mutex = threading.RLock()
         self._history = History(self._files, self.folder / "history")
+        self._blobs = Blobs(self._files, self.folder / "blobs")
         self._state = self.folder / "state.json"
         self._marker = self.folder / "initialised"
         self._lock_file = self.folder / "lock"
@@ -141,8 +143,14 @@ class LocalStore:
                         "Journal is gone", f"The journal of serial {serial} in {self.folder} is absent."
                     ) from None
                 return
-        lines = data.split(b"\n")
-        yield from lines[:-1] if not lines[-1] else lines
+        yield from _lines(data)
+
+    def read_damaged_log(self, serial: int) -> Iterator[bytes]:
+        """Yield what there is of a log, whatever is wrong with it. For repair alone."""
+        with self._guard(None, self.folder):
+            path = journal_path(self.folder, serial)
+            data = self._files.read(path) if self._files.exists(path) else b""
+        yield from _lines(data)
 
     def append(self, serial: int, line: bytes, lock: Lock) -> None:
         """Append a line, or several joined by line ends, and return when they are durable. Raises:
@@ -194,12 +202,12 @@ class LocalStore:
     def _set_aside(self) -> None:
         folder = self.folder / "damaged"
         self._files.make_folder(folder)
-        stamp = f"{int(self._clock())}-{os.getpid()}"
+        stamp = f"{int(self._clock())}-{secrets.token_hex(4)}"
         if self._files.exists(self._state):
             self._files.link(self._state, folder / f"{stamp}-state.json")
         for serial in self._journals():
             path = journal_path(self.folder, serial)
-            self._files.replace(path, folder / f"{stamp}-{path.name}")
+            self._files.link(path, folder / f"{stamp}-{path.name}")
         self._files.sync_folder(folder)
 
     def _put(self, document: bytes, serial: int, held: LocalLock) -> None:
@@ -275,33 +283,13 @@ class LocalStore:
 
     def put_blob(self, key: str, data: bytes) -> None:
         """Store `data` under a content key. Raises: StoreError when the key is a SHA-256 of something else."""
-        path = self._blob(key)
-        _check_blob(key, data, StoreError)
-        with self._mutex, self._guard(None, path):
-            if self._files.exists(path):
-                return
-            self._files.make_folder(path.parent)
-            temporary = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
-            write_durably(self._files, temporary, data)
-            self._files.replace(temporary, path)
-            self._files.sync_folder(path.parent)
+        with self._mutex, self._guard(None, self.folder):
+            self._blobs.put(key, data)
 
     def get_blob(self, key: str) -> bytes | None:
         """Return a blob, or None. Raises: StoreDamaged when it is not what its key says."""
-        path = self._blob(key)
-        with self._guard(None, path):
-            try:
-                data = self._files.read(path)
-            except FileNotFoundError:
-                return None
-        _check_blob(key, data, StoreDamaged)
-        return data
-
-    def _blob(self, key: str) -> Path:
-        if _BLOB.fullmatch(key) is None:
-            raise StoreError("Invalid blob key", f'"{key}" is no content key.')
-        name = key.replace(":", "-")
-        return self.folder / "blobs" / name[-2:] / name
+        with self._guard(None, self.folder):
+            return self._blobs.get(key)
 
     def _journal(self, serial: int, held: LocalLock) -> Journal:
         journal = held.journal
@@ -352,13 +340,13 @@ def _serial_of(document: bytes) -> int | None:
     return int(match[1]) if match else None
 
 
+def _lines(data: bytes) -> list[bytes]:
+    lines = data.split(b"\n")
+    return lines[:-1] if not lines[-1] else lines
+
+
 def _tag(document: bytes) -> str:
     return hashlib.sha256(document).hexdigest()
-
-
-def _check_blob(key: str, data: bytes, error: type[StoreError]) -> None:
-    if key.startswith("sha256:") and hashlib.sha256(data).hexdigest() != key[7:]:
-        raise error("Blob does not match its key", f"{key} holds other bytes.")
 
 
 def _initialiser(now: float) -> Holder:

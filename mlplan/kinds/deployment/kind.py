@@ -8,7 +8,7 @@ from typing import Any
 from mlplan.config.quantities import duration_text
 from mlplan.engine.kind import Context, View
 from mlplan.engine.types import Action, Cause, Change, Desired, FieldChange, Observation, Outcome, Reason, Step
-from mlplan.kinds.deployment import actions, waiting
+from mlplan.kinds.deployment import waiting
 from mlplan.kinds.deployment.schema import SCHEMA
 from mlplan.kinds.deployment.spec import Place, place
 from mlplan.kinds.deployment.wanted import Wanted, wanted_version
@@ -138,10 +138,14 @@ class DeploymentKind:
 
     def execute(self, step: Step, resumed: Operation | None, context: Context) -> Outcome:
         """Do a step."""
+        from mlplan.kinds.deployment import actions  # it brings statistics along, which a plan does without
+
         return actions.execute(step, context)
 
     def abandon(self, operation: Operation, context: Context) -> None:
         """Put traffic back to the live version and remove what the abandoned step had started."""
+        from mlplan.kinds.deployment import actions
+
         actions.abandon(operation, context)
 
 

@@ -1,0 +1,157 @@
+"""The embedded engine: one DuckDB connection that may read the given files and nothing else, within a memory limit.
+
+It knows nothing of contracts: it renders expression trees to DuckDB's dialect and runs them. Another engine offers the
+same three methods over another dialect.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlplan.lang.diagnostic import Diagnostic, DiagnosticError
+
+if TYPE_CHECKING:
+    import duckdb
+    import pandas as pd
+    from sqlglot import Expr
+
+MEMORY_SETTING = "MLPLAN_DATA_MEMORY"
+_MEMORY = re.compile(r"(\d+(?:\.\d+)?)\s*(B|KB|MB|GB|TB|KiB|MiB|GiB|TiB|Ki|Mi|Gi|Ti|K|M|G|T)?", re.IGNORECASE)
+_FACTORS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
+_LEAST_MEMORY = 64 * 2**20
+_CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
+
+
+class QueryFailed(Exception):  # noqa: N818  (it tells what happened)
+    """The engine could not answer. kind: "memory", "value" (a computation over the data failed) or "read"."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.message = message
+
+
+class Engine:
+    """A DuckDB connection for one task. Use as a context manager.
+
+    files: the only paths it may open. cache: folder under which it spills. Units: `memory` bytes.
+    """
+
+    dialect = "duckdb"
+
+    def __init__(
+        self, files: Sequence[Path], cache: Path | None, memory: int | None = None, threads: int | None = None
+    ) -> None:
+        import duckdb
+
+        config: dict[str, Any] = {
+            "memory_limit": f"{memory or memory_limit()}B",
+            "threads": threads or len(os.sched_getaffinity(0)),
+            "autoload_known_extensions": False,
+            "autoinstall_known_extensions": False,
+            "allow_community_extensions": False,
+            "python_enable_replacements": False,
+        }
+        if cache is not None:
+            spill = cache / "spill"
+            spill.mkdir(parents=True, exist_ok=True)
+            config["temp_directory"] = str(spill)
+        self._connection: duckdb.DuckDBPyConnection = duckdb.connect(":memory:", config=config)
+        self._connection.execute("SET TimeZone = 'UTC'")
+        self._connection.execute("SET allowed_paths = ?", [[str(path) for path in files]])
+        self._connection.execute("SET enable_external_access = false")
+        self._connection.execute("SET lock_configuration = true")
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def rows(self, query: Expr, ordered: bool = True) -> list[tuple[Any, ...]]:
+        """Return all rows of a query; `QueryFailed` when it cannot be answered. The caller bounds their number."""
+        return self._run(query).fetchall()  # type: ignore[no-any-return]
+
+    def named(self, query: Expr) -> list[dict[str, Any]]:
+        """Return all rows of a query as dictionaries by column name."""
+        result = self._run(query)
+        names = [column[0] for column in result.description]
+        return [dict(zip(names, row, strict=True)) for row in self._fetch(result)]
+
+    def frame(self, query: Expr) -> pd.DataFrame:
+        """Return the result of a query as a data frame."""
+        import duckdb
+
+        try:
+            return self._run(query).df()  # type: ignore[no-any-return]
+        except duckdb.Error as error:
+            raise _failed(error) from error
+
+    def columns(self, relation: Expr) -> list[tuple[str, str]]:
+        """Return (name, stored type) of every column of a relation, without reading its rows."""
+        from sqlglot import exp
+
+        text = exp.select("*").from_(relation).limit(0).sql(dialect=self.dialect, comments=False)
+        result = self._execute(text)
+        return [(column[0], str(column[1])) for column in result.description]
+
+    def _run(self, query: Expr) -> Any:
+        return self._execute(query.sql(dialect=self.dialect, comments=False))
+
+    def _fetch(self, result: Any) -> list[tuple[Any, ...]]:
+        import duckdb
+
+        try:
+            return result.fetchall()  # type: ignore[no-any-return]
+        except duckdb.Error as error:
+            raise _failed(error) from error
+
+    def _execute(self, text: str) -> Any:
+        import duckdb
+
+        try:
+            return self._connection.execute(text)
+        except duckdb.Error as error:
+            raise _failed(error) from error
+
+
+def _failed(error: Exception) -> QueryFailed:
+    import duckdb
+
+    message = str(error).split("\n\nLINE ")[0].strip()
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return QueryFailed("memory", message)
+    if isinstance(error, duckdb.ConversionException | duckdb.OutOfRangeException):
+        return QueryFailed("value", message)
+    return QueryFailed("read", message)
+
+
+def memory_limit() -> int:
+    """Return the bytes an engine may use: the setting MLPLAN_DATA_MEMORY, or a quarter of what the machine or container
+    has.
+
+    Diagnostics: invalid-memory-setting.
+    """
+    text = os.environ.get(MEMORY_SETTING, "").strip()
+    if not text:
+        return max(_LEAST_MEMORY, _available() // 4)
+    match = _MEMORY.fullmatch(text)
+    unit = (match[2] or "").lower() if match else ""
+    size = float(match[1]) * _FACTORS[unit.removesuffix("b")] if match else 0
+    if size < _LEAST_MEMORY:
+        detail = f'{MEMORY_SETTING} is "{text}". Write a size of at least 64MiB, such as "2GiB" or "500MB".'
+        raise DiagnosticError(Diagnostic("invalid-memory-setting", "Invalid memory setting", detail))
+    return int(size)
+
+
+def _available() -> int:
+    physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        limit = int(_CGROUP_LIMIT.read_text())
+    except (OSError, ValueError):  # no such file outside of control groups; "max" means no limit
+        return physical
+    return min(physical, limit)

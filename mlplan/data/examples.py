@@ -1,0 +1,82 @@
+"""Failing rows to show: one query over the typed view when something failed, the first few rows of each check, `pii`
+masked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlplan.data.checks import RowCheck
+from mlplan.data.contract import Contract
+from mlplan.data.engine import Engine
+from mlplan.data.findings import MASK, shown_value
+from mlplan.data.relation import FILE, call, name, text
+from mlplan.data.sources import shown
+from mlplan.data.view import ROW, STORED, View
+
+if TYPE_CHECKING:
+    from sqlglot import Expr
+
+MOST = 20
+"""Examples of one check."""
+
+
+def find_examples(
+    engine: Engine, contract: Contract, view: View, checks: Sequence[RowCheck], root: Path, files: int
+) -> list[list[dict[str, Any]]]:
+    """Return the first failing rows of each check, in the order of the files. Raises QueryFailed.
+
+    An example: {"file", "row" (from 1), "key": {column: value}, "values": {column: value}}.
+    """
+    from sqlglot import exp
+
+    place = exp.Tuple(expressions=[name(FILE), name(ROW)])
+    selections: list[Expr] = []
+    for position, check in enumerate(checks):
+        first = call("ARG_MIN", _fields(contract, view, check), place.copy(), exp.Literal.number(MOST))
+        chosen = exp.Filter(this=first, expression=exp.Where(this=check.failing.copy()))
+        selections.append(exp.alias_(chosen, f"e{position}"))
+    (row,) = engine.rows(exp.select(*selections).from_(view.table(rows=True)))
+    numbered = view.format == "parquet" or files == 1
+    keys = _key(contract, view)
+    return [
+        [_example(keys, check, found, root, numbered) for found in (lists or [])]
+        for check, lists in zip(checks, row, strict=True)
+    ]
+
+
+def _fields(contract: Contract, view: View, check: RowCheck) -> Expr:
+    """Return a row's place, key and looked-at values as one list of texts: values of any type travel the same way."""
+    from sqlglot import exp
+
+    columns = (*_key(contract, view), *check.columns)
+    parts: list[Expr] = [name(FILE), exp.cast(name(ROW), "VARCHAR")]
+    for column in columns:
+        value: Expr = exp.cast(name(column), "VARCHAR")
+        if column in view.flags:  # a wrong value has no typed form: show what the file holds
+            value = exp.Coalesce(this=value, expressions=[name(STORED + column)])
+        parts.append(text(MASK) if contract.columns[column].pii else value)
+    return exp.Array(expressions=parts)
+
+
+def _key(contract: Contract, view: View) -> tuple[str, ...]:
+    return tuple(column for column in contract.key if column in view.stored)
+
+
+def _example(
+    keys: Sequence[str], check: RowCheck, found: Sequence[str | None], root: Path, numbered: bool
+) -> dict[str, Any]:
+    file, row, *values = found
+    example: dict[str, Any] = {"file": shown(Path(str(file)), root)}
+    if numbered:
+        example["row"] = int(str(row))
+    if keys:
+        example["key"] = _named(keys, values[: len(keys)])
+    example["values"] = _named(check.columns, values[len(keys) :])
+    return example
+
+
+def _named(columns: Sequence[str], values: Sequence[str | None]) -> Mapping[str, Any]:
+    return {column: shown_value(value) for column, value in zip(columns, values, strict=True)}

@@ -1,0 +1,103 @@
+"""Which columns the files have against which the contract declares: absent, undeclared, stored as another type,
+differing by file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlplan.data.contract import Contract
+from mlplan.data.engine import Engine
+from mlplan.data.findings import Finder
+from mlplan.data.relation import call, text
+from mlplan.data.sources import shown
+from mlplan.data.view import View
+from mlplan.ledger.evidence import Evidence, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_NAMED = 5
+
+
+def judge_schema(
+    engine: Engine, contract: Contract, view: View, paths: Sequence[Path], root: Path, finder: Finder
+) -> Iterator[Evidence]:
+    """Yield evidence on the presence and stored type of every column, and on undeclared columns when the contract is
+    strict.
+    """
+    by_file = stored_types(engine, paths) if view.format == "parquet" and len(paths) > 1 else {}
+    for column in contract.columns.values():
+        subject, question = f"{contract.address}.column.{column.name}", f"{column.name} is there as {column.type}"
+        if column.name in view.absent:
+            message = f'Column "{column.name}" is declared and not in the data.{_spelled_otherwise(column.name, view)}'
+            yield finder.evidence(subject, question, Verdict.FAIL, message, method="schema", severity=column.severity)
+            continue
+        lacking = [path for path, types in by_file.items() if column.name not in types]
+        if column.name in view.mismatched:
+            kinds = _kinds(column.name, by_file, root) or view.stored[column.name]
+            message = f'Column "{column.name}" is declared as {column.type} and stored as {kinds}.'
+            yield finder.evidence(subject, question, Verdict.FAIL, message, method="schema", severity=column.severity)
+        elif lacking:
+            message = f'Column "{column.name}" is not in {_some([shown(Path(path), root) for path in lacking])}.'
+            yield finder.evidence(subject, question, Verdict.FAIL, message, method="schema", severity=column.severity)
+        else:
+            yield finder.evidence(
+                subject, question, Verdict.PASS, f"Stored as {view.stored[column.name]}.", method="schema"
+            )
+    if contract.strict:
+        yield _strict(contract, view, finder)
+
+
+def stored_types(engine: Engine, paths: Sequence[Path]) -> dict[str, dict[str, str]]:
+    """Return path -> {column: stored type} of Parquet files, from their footers alone."""
+    from sqlglot import exp
+
+    files = exp.Array(expressions=[text(str(path)) for path in paths])
+    fields = [exp.column(field) for field in ("file_name", "name", "num_children", "duckdb_type")]
+    rows = engine.rows(exp.select(*fields).from_(exp.Table(this=call("PARQUET_SCHEMA", files))))
+    types: dict[str, dict[str, str]] = {str(path): {} for path in paths}
+    skip: dict[str, int] = {}
+    for file, column, children, kind in rows:
+        if file not in skip:  # the first entry of a file is the root of its schema tree
+            skip[file] = 0
+        elif skip[file]:
+            skip[file] += (children or 0) - 1
+        else:
+            types.setdefault(file, {})[column] = str(kind)
+            skip[file] = children or 0
+    return types
+
+
+def _strict(contract: Contract, view: View, finder: Finder) -> Evidence:
+    subject, question = f"{contract.address}.columns", "no undeclared columns"
+    if not view.undeclared:
+        return finder.evidence(subject, question, Verdict.PASS, "Every column is declared.", method="schema")
+    more = "columns that are" if len(view.undeclared) > 1 else "a column that is"
+    message = f"The data has {more} not declared: {_some(view.undeclared)}. Declare them, or leave out strict."
+    return finder.evidence(
+        subject, question, Verdict.FAIL, message, method="schema", details={"undeclared": list(view.undeclared)}
+    )
+
+
+def _spelled_otherwise(column: str, view: View) -> str:
+    same = [other for other in view.undeclared if other.lower() == column.lower()]
+    return f' The data has "{same[0]}", which differs in upper and lower case.' if same else ""
+
+
+def _kinds(column: str, by_file: dict[str, dict[str, str]], root: Path) -> str:
+    """Return the stored types of one column over files that differ, each with a file that has it."""
+    first: dict[str, str] = {}
+    for path, types in by_file.items():
+        if column in types:
+            first.setdefault(types[column], path)
+    if len(first) < 2:
+        return ""
+    return ", ".join(f"{kind} (in {shown(Path(path), root)})" for kind, path in list(first.items())[:_NAMED])
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
