@@ -116,8 +116,7 @@ class Contract:
         return tuple(dict.fromkeys(named))
 
     def definition(self) -> dict[str, Any]:
-        """Return everything that decides what the checks measure and say, as plain JSON; words for people are left out.
-        """
+        """Return everything that decides what the checks measure and say, as plain JSON; words for people are left out."""
         columns = {
             c.name: {
                 "type": c.type, "nullable": c.nullable, "unique": c.unique, "between": _listed(c.between), "one_of": _listed(c.one_of),

@@ -152,7 +152,12 @@ def _from_json(raw: Expr, logical: LogicalType) -> Conversion:
         value = _cast(raw, logical)
         return Conversion(value, _lost(raw, value))
     inner = _from_text(plain, logical)
-    allowed: dict[str, tuple[str, ...]] = {"string": ("VARCHAR",), "bool": ("BOOLEAN",), "date": ("VARCHAR",), "timestamp": ("VARCHAR",)}
+    allowed: dict[str, tuple[str, ...]] = {
+        "string": ("VARCHAR",),
+        "bool": ("BOOLEAN",),
+        "date": ("VARCHAR",),
+        "timestamp": ("VARCHAR",),
+    }
     allowed |= {"timestamptz": ("VARCHAR",), "decimal": ("VARCHAR", "BIGINT", "UBIGINT", "DOUBLE", "HUGEINT")}
     kinds = allowed.get(logical.name, ("BIGINT", "UBIGINT", "DOUBLE", "HUGEINT"))
     other_kind = exp.Not(this=exp.In(this=kind, expressions=[text(k) for k in kinds]))

@@ -1,5 +1,4 @@
-"""The metrics of quality rules: which aggregates each needs, and how its numbers become an estimate with an interval.
-"""
+"""The metrics of quality rules: which aggregates each needs, and how its numbers become an estimate with an interval."""
 
 from __future__ import annotations
 

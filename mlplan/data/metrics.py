@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class MetricKind:
-    """What a metric needs and says. columns: how many; numbers: how many after them; fraction: it is a share of rows.
-    """
+    """What a metric needs and says. columns: how many; numbers: how many after them; fraction: it is a share of rows."""
 
     columns: int
     meaning: str

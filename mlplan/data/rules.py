@@ -103,8 +103,7 @@ def _check_types(tree: Expr, types: frozenset[str]) -> None:
 
 
 def _bind_columns(tree: Expr, columns: Collection[str]) -> None:
-    """Check that every column is declared, and spell it as the contract does: engines differ in upper and lower case.
-    """
+    """Check that every column is declared, and spell it as the contract does: engines differ in upper and lower case."""
     from sqlglot import exp
 
     from mlplan.lang.diagnostic import suggestion

@@ -29,8 +29,7 @@ class FileEntry:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Exact bytes: `digest` is "sha256:…" over the sorted manifest of (path, size, sha256). rows: None until counted.
-    """
+    """Exact bytes: `digest` is "sha256:…" over the sorted manifest of (path, size, sha256). rows: None until counted."""
 
     digest: str
     format: str

@@ -109,8 +109,7 @@ def _files(text: str, root: Path) -> tuple[list[Path], list[Diagnostic]]:
 
 
 def _hidden(path: Path) -> bool:
-    """Tell whether a file is bookkeeping, as `_SUCCESS`, `.crc` or `_metadata` beside data that other programs wrote.
-    """
+    """Tell whether a file is bookkeeping, as `_SUCCESS`, `.crc` or `_metadata` beside data that other programs wrote."""
     return path.name.startswith((".", "_"))
 
 

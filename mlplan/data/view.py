@@ -50,8 +50,7 @@ class View:
     numbered_source: Expr = field(repr=False)
 
     def table(self, columns: Sequence[str] | None = None, *, flags: bool = True, rows: bool = False) -> Expr:
-        """Return the view as a table to select from. rows: with `FILE`, `ROW` and `STORED`, which costs a little more.
-        """
+        """Return the view as a table to select from. rows: with `FILE`, `ROW` and `STORED`, which costs a little more."""
         from sqlglot import exp
 
         wanted = list(self.selections) if columns is None else [c for c in columns if c in self.selections]
