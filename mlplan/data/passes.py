@@ -118,7 +118,8 @@ def judge_reference(engine: Engine, view: View, rule: QualityRule, other: View, 
     """Return the evidence that every value of a column is found in the referenced column of another contract's data."""
     from sqlglot import exp
 
-    assert rule.references is not None and rule.column is not None
+    assert rule.references is not None
+    assert rule.column is not None
     contract = finder.contract
     column, target = rule.column, rule.references.column
     present: Expr = name(column).is_(exp.null()).not_()

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 from mlplan.ledger.profile import ColumnProfile, Profile
 
 
@@ -42,9 +44,9 @@ def profile_requests(files, columns, since, until, reference, version=None):
 
     rows = []
     for p in files:
-        for l in open(p):
+        for line in Path(p).read_text().splitlines():
             try:
-                d = json.loads(l)
+                d = json.loads(line)
             except ValueError:
                 continue
             if since <= d["at"] < until and (version is None or d["version"] == version):

@@ -132,22 +132,17 @@ def judge_gap(
     shown = {k: _slice_details(e[0]) for k, e in judged.items()}
     small: dict[str, dict[str, Any]] = {
         k: {"n": len(r.y), "rows_needed": max(min_rows - len(r.y), 0)}
+        | ({"reason": wide[k][0].reason} if k in wide else {})
         for k, r in ((str(k), r) for k, r in slices.items())
         if k not in judged
     }
-    for k in small.keys() & wide.keys():
-        small[k]["reason"] = wide[k][0].reason
     details: dict[str, Any] = {"metric": metric, "across": across, "slices": shown, "too_small": small}
     n = sum(e[0].n for e in judged.values())
     if any(e[0].invalid for e in wide.values()):
         broken = next(e[0] for e in wide.values() if e[0].invalid)
         return _unmeasured(subject, question, broken, largest_gap)
     if len(judged) < 2:
-        seen = ", ".join(sorted(map(str, slices))) or "no rows at all"
-        message = f"fewer than two values of {across} have {min_rows:,} rows: {seen}"
-        return Evidence(
-            subject, question, Verdict.INCONCLUSIVE, n=n, limit=largest_gap, details=details, message=message
-        )
+        return _too_few_slices(subject, question, across, slices, min_rows, largest_gap, n, details)
     gaps = {p: [_gap(judged[p[0]][i], judged[p[1]][i]) for i in (0, 1)] for p in combinations(sorted(judged), 2)}
     worst = max(gaps, key=lambda p: gaps[p][0].value)
     low = max(g[1].low for g in gaps.values())
@@ -165,6 +160,21 @@ def judge_gap(
     if small:
         message += f"; too small to judge: {', '.join(sorted(small))}"
     return _evidence(subject, question, verdict, total, largest_gap, details, message)
+
+
+def _too_few_slices(
+    subject: str,
+    question: str,
+    across: str,
+    slices: Mapping[str, Rows],
+    min_rows: int,
+    limit: float,
+    n: int,
+    details: Mapping[str, Any],
+) -> Evidence:
+    seen = ", ".join(sorted(map(str, slices))) or "no rows at all"
+    message = f"fewer than two values of {across} have {min_rows:,} rows: {seen}"
+    return Evidence(subject, question, Verdict.INCONCLUSIVE, n=n, limit=limit, details=details, message=message)
 
 
 def judge_budget(

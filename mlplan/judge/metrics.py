@@ -253,9 +253,8 @@ def _moments(metric: str, rows: _Rows, model: NDArray[Any]) -> tuple[Array, Call
 def _log_losses(rows: _Rows, score: Array) -> Array:
     tiny = np.finfo(np.float64).eps
     if score.ndim == 1:
-        chance = np.where(rows.y == 1, score, 1 - score)
-    else:
-        chance = score[np.arange(len(score)), rows.y] / score.sum(axis=1)
+        score = np.stack([1 - score, score], axis=1)
+    chance = score[np.arange(len(score)), rows.y.astype(int)] / score.sum(axis=1)
     return np.asarray(-np.log(np.clip(chance, tiny, 1 - tiny)))
 
 

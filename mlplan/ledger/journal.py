@@ -35,8 +35,8 @@ class Entry:
     run_begin who, host, command, serial · intent operation · accepted address, handle · progress address, document ·
     record record · done address, step, record?, removed, evidence, outcome, summary, who · failed, unknown, abort
     address, step, reason, who · adopt address, record, reason, who · taint address, reason, who · forget address,
-    reason, who · move moves (old address -> new), who · evidence evidence · decision address, who, what, why, outcome, evidence · outputs values · plan_used
-    id · run_end outcome.
+    reason, who · move moves (old address -> new), who · evidence evidence · decision
+    address, who, what, why, outcome, evidence · outputs values · plan_used id · run_end outcome.
     """
 
     type: EntryType
