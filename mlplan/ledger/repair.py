@@ -6,9 +6,9 @@ before cannot meet it.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from mlplan.ledger import codec
 from mlplan.ledger.damage import damaged
@@ -17,24 +17,7 @@ from mlplan.ledger.plain import plain
 from mlplan.ledger.records import Happening, State
 from mlplan.ledger.replay import LedgerMisuse, apply, compact, replay_read
 from mlplan.ledger.session import open_store
-from mlplan.spi.store import Head, Holder, Lock, Store, StoreDamaged, StoreError
-
-
-@runtime_checkable
-class Repairable(Store, Protocol):
-    """A store whose head can be replaced although it cannot be read."""
-
-    def read_damaged_log(self, serial: int) -> Iterator[bytes]:
-        """Yield what there is of the log after snapshot `serial`, whatever is wrong with it."""
-        ...
-
-    def next_serial(self) -> int:
-        """Return a serial higher than everything that was ever here."""
-        ...
-
-    def replace_damaged(self, document: bytes, serial: int, lock: Lock) -> Head:
-        """Put `document` in place of the head, keeping what was there beside it."""
-        ...
+from mlplan.spi.store import Holder, Store, StoreDamaged, StoreError
 
 
 @dataclass(frozen=True)
@@ -68,7 +51,7 @@ class Repaired:
     lost: int
 
 
-def inspect(store: Repairable) -> Report:
+def inspect(store: Store) -> Report:
     """Return what is wrong with a state and what can be done. Raises: StoreError when the store cannot be read
     at all.
     """
@@ -85,7 +68,7 @@ def inspect(store: Repairable) -> Report:
     return Report(damage, tuple(_kept(store, serial, key) for serial, key in store.history()), not_editable)
 
 
-def _kept(store: Repairable, serial: int, key: str) -> Kept:
+def _kept(store: Store, serial: int, key: str) -> Kept:
     try:
         snapshot = codec.decode(store.read_history(key))
         entries = len(_follow(store, snapshot)[0])
@@ -94,7 +77,7 @@ def _kept(store: Repairable, serial: int, key: str) -> Kept:
     return Kept(serial, key, len(snapshot.state.records), snapshot.state.lineage, entries)
 
 
-def restore(store: Repairable, key: str, holder: Holder, timeout: float = 0.0) -> Repaired:
+def restore(store: Store, key: str, holder: Holder, timeout: float = 0.0) -> Repaired:
     """Put a kept snapshot back as a new serial, with the journal replayed on it that followed it, if it is still there.
 
     The run counts as interrupted, so that the next apply sweeps the world for objects that the state does not name.
@@ -109,7 +92,7 @@ def restore(store: Repairable, key: str, holder: Holder, timeout: float = 0.0) -
     return _replace(store, make, f"restored snapshot {key}", holder, timeout)
 
 
-def accept(store: Repairable, holder: Holder, timeout: float = 0.0) -> Repaired:
+def accept(store: Store, holder: Holder, timeout: float = 0.0) -> Repaired:
     """Take the document as it was edited by hand, replay the journal on it and seal it again as a new serial.
 
     Raises: LockHeld, StoreDamaged when the document is no state document even apart from its seal.
@@ -124,7 +107,7 @@ def accept(store: Repairable, holder: Holder, timeout: float = 0.0) -> Repaired:
 
 
 def _replace(
-    store: Repairable, make: Callable[[], tuple[State, str, int]], what: str, holder: Holder, timeout: float
+    store: Store, make: Callable[[], tuple[State, str, int]], what: str, holder: Holder, timeout: float
 ) -> Repaired:
     lock = store.lock(holder, timeout)
     try:
@@ -145,7 +128,7 @@ def _replace(
         lock.release()
 
 
-def _follow(store: Repairable, snapshot: codec.Snapshot) -> tuple[tuple[Entry, ...], int]:
+def _follow(store: Store, snapshot: codec.Snapshot) -> tuple[tuple[Entry, ...], int]:
     """Return the entries that still follow a snapshot in the store, as far as they can be read, and the number
     of lines that cannot.
     """
@@ -173,7 +156,7 @@ def _fit(state: State, entries: Iterable[Entry]) -> State:
         return state
 
 
-def _edited(store: Repairable) -> tuple[State, str]:
+def _edited(store: Store) -> tuple[State, str]:
     """Return the state of the present document whatever its seal says, and the checksum it claims."""
     document = strict(store.read_head().document)
     checksum = document.pop("checksum", "")

@@ -61,6 +61,10 @@ class Lock(Protocol):
 
     fence: int
 
+    def verify(self) -> None:
+        """Raise Conflict when this lock is not in force any more."""
+        ...
+
     def release(self) -> None:
         """Give the lock back; harmless when already lost."""
         ...
@@ -73,8 +77,9 @@ class Store(Protocol):
         """Tell whether this state was ever initialised, even if its document is damaged now."""
         ...
 
-    def initialise(self, document: bytes) -> None:
-        """Write the first document with serial 0; Conflict when there is one already."""
+    def initialise(self, document: bytes, serial: int = 0) -> None:
+        """Write the first document; Conflict when there is one already. serial: above 0 only for a state that moves
+        here from another store."""
         ...
 
     def read_head(self) -> Head:
@@ -99,15 +104,45 @@ class Store(Protocol):
         ...
 
     def read_history(self, key: str) -> bytes:
-        """Return a kept snapshot."""
+        """Return a kept snapshot; StoreDamaged when it is absent or not what was kept."""
+        ...
+
+    def keep_history(self, serial: int, document: bytes) -> str:
+        """Keep a snapshot of another store that moves here, older than the head; return its key. The same again is
+        fine."""
+        ...
+
+    def pin(self, key: str) -> None:
+        """Keep a snapshot of the history for ever; StoreDamaged when it is absent or not what was kept."""
+        ...
+
+    def pinned(self) -> list[str]:
+        """Return the keys of the history that are kept for ever."""
         ...
 
     def lock(self, holder: Holder, timeout: float) -> Lock:
         """Take the lock within `timeout` seconds or raise LockHeld."""
         ...
 
+    def holder(self) -> Holder | None:
+        """Return who holds the lock now, None when nobody does. Takes nothing and waits for nothing."""
+        ...
+
     def break_lock(self) -> Holder | None:
         """Raise the fence so that the present holder can write nothing more; return who it was."""
+        ...
+
+    def read_damaged_log(self, serial: int) -> Iterator[bytes]:
+        """Yield what there is of the log of `serial`, whatever is wrong with it. For repair alone."""
+        ...
+
+    def next_serial(self) -> int:
+        """Return a serial higher than everything that was ever here, as far as the store can tell. For repair alone."""
+        ...
+
+    def replace_damaged(self, document: bytes, serial: int, lock: Lock) -> Head:
+        """Put `document` in place of a head that cannot be read or is not wanted, and start a new log; what was there is
+        set aside, not thrown away. serial: `next_serial()` or higher. For repair alone."""
         ...
 
     def put_blob(self, key: str, data: bytes) -> None:
@@ -115,7 +150,11 @@ class Store(Protocol):
         ...
 
     def get_blob(self, key: str) -> bytes | None:
-        """Return a blob, or None."""
+        """Return a blob, or None; StoreDamaged when it is not what was stored."""
+        ...
+
+    def blobs(self) -> Iterator[str]:
+        """Yield the keys of all blobs, in any order, so that a state can move to another store."""
         ...
 
 

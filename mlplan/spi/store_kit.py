@@ -82,8 +82,65 @@ def check_swap(connect: Connect) -> None:
     kept = connect().history()
     assert [serial for serial, _ in kept] == [1, 0]
     assert [connect().read_history(key) for _, key in kept] == [document(1), document(0)]
+    assert connect().pinned() == []
+    connect().pin(kept[1][1])
+    assert connect().pinned() == [kept[1][1]]
+    raises(StoreDamaged, connect().pin, "7-0123456789abcdef")
     raises(StoreDamaged, connect().read_history, "7-0123456789abcdef")
     raises(StoreError, connect().read_history, "../../etc/passwd")
+
+
+def check_many_swaps(connect: Connect) -> None:
+    """The history forgets nothing that is young or pinned, and keys of one serial never meet."""
+    connect().initialise(document(0))
+    store = connect()
+    lock = store.lock(HOLDER, 0)
+    store.pin(store.history()[0][1])
+    for serial in range(1, 60):
+        store.swap_head(store.read_head(), document(serial), serial, lock)
+    lock.release()
+    kept = connect().history()
+    assert [serial for serial, _ in kept][:50] == list(range(59, 9, -1))
+    assert kept[-1][0] == 0
+    assert len({key for _, key in kept}) == len(kept) <= 53
+
+
+def check_moving_in(connect: Connect) -> None:
+    """A state of another store moves in at its serial, with its history; what is there already is not overwritten."""
+    connect().initialise(document(7), 7)
+    assert connect().read_head().serial == 7
+    assert log(connect(), 7) == []
+    key = connect().keep_history(5, document(5))
+    assert connect().keep_history(5, document(5)) == key
+    assert connect().read_history(key) == document(5)
+    assert [serial for serial, _ in connect().history()] == [7, 5]
+    assert connect().read_head().serial == 7
+    raises(Conflict, connect().initialise, document(9), 9)
+    store = connect()
+    lock = store.lock(HOLDER, 0)
+    store.append(7, b"line", lock)
+    assert store.swap_head(store.read_head(), document(8), 8, lock).serial == 8
+    lock.release()
+
+
+def check_repair(connect: Connect) -> None:
+    """A head can be replaced whatever it is; the serial rises, the new log is empty, the old log can be read before."""
+    connect().initialise(document(0))
+    store = connect()
+    lock = store.lock(HOLDER, 0)
+    store.append(0, b"one", lock)
+    assert list(connect().read_damaged_log(0)) in ([b"one"], [b"one\n"])
+    assert list(connect().read_damaged_log(7)) == []
+    serial = connect().next_serial()
+    assert serial > 0
+    raises(StoreError, store.replace_damaged, document(0), 0, lock)
+    head = store.replace_damaged(document(serial, "mended"), serial, lock)
+    assert connect().read_head() == head
+    assert log(connect(), serial) == []
+    store.append(serial, b"two", lock)
+    lock.release()
+    assert log(connect(), serial) == [b"two"]
+    raises(Conflict, store.replace_damaged, document(serial + 1), serial + 1, lock)
 
 
 def check_swap_compares(connect: Connect) -> None:
@@ -106,6 +163,7 @@ def check_lock_excludes(connect: Connect) -> None:
     error = raises(LockHeld, connect().lock, OTHER, 0)
     assert isinstance(error, LockHeld)
     assert error.holder == HOLDER
+    assert connect().holder() == HOLDER
     began = time.monotonic()
     raises(LockHeld, connect().lock, OTHER, 0.2)
     assert time.monotonic() - began >= 0.2
@@ -115,6 +173,7 @@ def check_lock_excludes(connect: Connect) -> None:
     lock.release()  # once more: harmless, and it must not free the other one
     raises(LockHeld, connect().lock, HOLDER, 0)
     later.release()
+    assert connect().holder() is None
 
 
 def check_released_lock_writes_nothing(connect: Connect) -> None:
@@ -187,12 +246,14 @@ def check_blobs(connect: Connect) -> None:
     data = bytes(range(256)) * 10
     key = "sha256:" + hashlib.sha256(data).hexdigest()
     assert connect().get_blob(key) is None
+    assert list(connect().blobs()) == []
     connect().put_blob(key, data)
     connect().put_blob(key, data)
     assert connect().get_blob(key) == data
     raises(StoreError, connect().put_blob, key, b"other")
     raises(StoreError, connect().put_blob, "../escape", b"other")
     assert connect().get_blob(key) == data
+    assert list(connect().blobs()) == [key]
 
 
 CHECKS: tuple[Callable[[Connect], None], ...] = (
@@ -200,6 +261,9 @@ CHECKS: tuple[Callable[[Connect], None], ...] = (
     check_initialise_once,
     check_append_keeps_order,
     check_swap,
+    check_many_swaps,
+    check_moving_in,
+    check_repair,
     check_swap_compares,
     check_lock_excludes,
     check_released_lock_writes_nothing,

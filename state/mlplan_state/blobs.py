@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
 
 from mlplan.spi.store import StoreDamaged, StoreError
@@ -43,10 +44,18 @@ class Blobs:
             raise StoreDamaged("Blob is damaged", f"{key} holds other bytes than were stored.")
         return data
 
+    def keys(self) -> Iterator[str]:
+        """Yield the keys of all blobs, sorted within their folders. Raises: OSError."""
+        for part in self._files.names(self._folder):
+            for name in self._files.names(self._folder / part):
+                key = name.replace("=", ":")
+                if not name.endswith(".tmp") and _KEY.fullmatch(key):
+                    yield key
+
     def _path(self, key: str) -> Path:
         if _KEY.fullmatch(key) is None:
             raise StoreError("Invalid blob key", f'"{key}" is no content key.')
-        name = key.replace(":", "-")
+        name = key.replace(":", "=")
         return self._folder / name[-2:] / name
 
 

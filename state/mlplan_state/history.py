@@ -27,24 +27,26 @@ class History:
         self._files = files
         self._folder = folder
 
-    def keep(self, serial: int, document: bytes, temporary: Path) -> None:
-        """Keep a snapshot durably."""
+    def keep(self, serial: int, document: bytes, temporary: Path) -> str:
+        """Keep a snapshot durably; return its key."""
         import zstandard
 
-        target = self._folder / f"{serial}-{_digest(document)}.json.zst"
+        key = f"{serial}-{_digest(document)}"
+        target = self._folder / f"{key}.json.zst"
         self._files.make_folder(self._folder)
         write_durably(self._files, temporary, zstandard.ZstdCompressor(level=3).compress(document))
         self._files.replace(temporary, target)
         self._files.sync_folder(self._folder)
+        return key
 
-    def list(self) -> list[tuple[int, str]]:
+    def entries(self) -> list[tuple[int, str]]:
         """Return (serial, key), newest first."""
         found = [(int(m[1]), f"{m[1]}-{m[2]}") for m in map(_NAME.fullmatch, self._files.names(self._folder)) if m]
         return sorted(found, reverse=True)
 
     def newest(self) -> int:
         """Return the highest serial kept, -1 when none is."""
-        return max((serial for serial, _ in self.list()), default=-1)
+        return max((serial for serial, _ in self.entries()), default=-1)
 
     def read(self, key: str) -> bytes:
         """Return a kept snapshot. Raises: StoreDamaged when it is absent or not what was kept."""
@@ -72,12 +74,18 @@ class History:
         self.read(key)
         fd = self._files.open(self._folder / f"{key}.pin", os.O_WRONLY | os.O_CREAT)
         self._files.close(fd)
+        self._files.sync_folder(self._folder)
+
+    def pinned(self) -> list[str]:
+        """Return the keys that are kept for ever."""
+        names = self._files.names(self._folder)
+        return [name.removesuffix(".pin") for name in names if name.endswith(".pin")]
 
     def prune(self, now: float) -> None:
         """Remove what need not be kept. Units: `now` seconds since the epoch."""
         names = set(self._files.names(self._folder))
         days: set[int] = set()
-        for position, (_, key) in enumerate(self.list()):
+        for position, (_, key) in enumerate(self.entries()):
             path = self._folder / f"{key}.json.zst"
             written = self._files.modified(path)
             day = int(written // 86400)

@@ -73,10 +73,10 @@ class LocalStore:
             or bool(self._journals())
         )
 
-    def initialise(self, document: bytes) -> None:
+    def initialise(self, document: bytes, serial: int = 0) -> None:
         """Write the first document. Raises: Conflict when there is a state already, even a damaged one."""
-        if _serial_of(document) != 0:
-            raise StoreError("Not a first document", "The first document of a state has serial 0.")
+        if _serial_of(document) != serial:
+            raise StoreError("Not a first document", f"The first document of this state has serial {serial}.")
         with self._mutex, self._guard(None, self.folder):
             self._files.make_folder(self.folder)
             lock = locking.take(self._files, self._lock_file, _initialiser(self._clock()), 5.0)
@@ -88,9 +88,9 @@ class LocalStore:
                 lock.verify()
                 self._files.replace(temporary, self._state)
                 self._files.sync_folder(self.folder)
-                Journal.create(self._files, self.folder, 0)
+                Journal.create(self._files, self.folder, serial)
                 self._mark()
-                self._history.keep(0, document, lock.temporary(self.folder / "history-0"))
+                self._history.keep(serial, document, lock.temporary(self.folder / f"history-{serial}"))
             finally:
                 lock.release()
 
@@ -234,12 +234,25 @@ class LocalStore:
     def history(self) -> list[tuple[int, str]]:
         """Return (serial, key) of kept snapshots, newest first."""
         with self._guard(None, self.folder):
-            return self._history.list()
+            return self._history.entries()
 
     def read_history(self, key: str) -> bytes:
         """Return a kept snapshot. Raises: StoreDamaged."""
         with self._guard(None, self.folder):
             return self._history.read(key)
+
+    def keep_history(self, serial: int, document: bytes) -> str:
+        """Keep an older snapshot that comes from another store; return its key. Raises: StoreError."""
+        if _serial_of(document) != serial:
+            raise StoreError("Wrong serial", f"This is not the document of serial {serial}.")
+        with self._mutex, self._guard(None, self.folder):
+            temporary = self.folder / f"history-{serial}.{secrets.token_hex(4)}.tmp"
+            return self._history.keep(serial, document, temporary)
+
+    def pinned(self) -> list[str]:
+        """Return the keys of snapshots that are kept for ever."""
+        with self._guard(None, self.folder):
+            return self._history.pinned()
 
     def pin(self, key: str) -> None:
         """Keep a snapshot for ever. Raises: StoreDamaged when it is not there or not whole."""
@@ -276,6 +289,11 @@ class LocalStore:
         if self._files.exists(self._state) and not self._files.exists(self._marker):
             self._mark()
 
+    def holder(self) -> Holder | None:
+        """Return who holds the lock now, None when nobody does."""
+        with self._guard(None, self._lock_file):
+            return locking.present(self._files, self._lock_file)
+
     def break_lock(self) -> Holder | None:
         """Take the lock away from its holder; return who it was, None when nobody held it."""
         with self._guard(None, self._lock_file):
@@ -290,6 +308,11 @@ class LocalStore:
         """Return a blob, or None. Raises: StoreDamaged when it is not what its key says."""
         with self._guard(None, self.folder):
             return self._blobs.get(key)
+
+    def blobs(self) -> Iterator[str]:
+        """Yield the keys of all blobs. Raises: StoreError."""
+        with self._guard(None, self.folder):
+            yield from self._blobs.keys()
 
     def _journal(self, serial: int, held: LocalLock) -> Journal:
         journal = held.journal
