@@ -46,7 +46,9 @@ def all_codes(package: Path | None = None) -> dict[str, Code]:
             modules.setdefault(code, {})[module] = None
             if warning:
                 warnings.add(code)
-    return {code: Code(code, tuple(summaries[code]), tuple(modules[code]), code in warnings) for code in sorted(summaries)}
+    return {
+        code: Code(code, tuple(summaries[code]), tuple(modules[code]), code in warnings) for code in sorted(summaries)
+    }
 
 
 def _found(tree: ast.AST) -> Iterator[tuple[str, str, bool]]:
