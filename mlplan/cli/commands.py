@@ -1,23 +1,47 @@
-"""The commands. Each turns options into one use case and its result into text and an exit code; logic is in `app`."""
+"""The application: one typer object with the commands that are asked for. Each turns options into one use case; logic is in `app`."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import typer
 
-from mlplan.cli import deciding, planning, project, showing
+from mlplan.cli import catalogue
 
-application = typer.Typer(
-    name="mlplan",
-    help="Plan and apply for machine-learning delivery: from data snapshot to traffic split, declared in HCL.\n\n"
-    "Start with: mlplan init, mlplan plan, mlplan apply.\n\n"
-    "Exit codes: 0 done, 1 error, 2 changes (with --detailed-exitcode), 3 a gate or contract said no, 4 rolled back, "
-    "5 cannot say yet or waiting, 6 lock held or plan stale.",
-    no_args_is_help=True,
-    add_completion=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-project.register(application)
-planning.register(application)
-showing.register(application)
-deciding.register(application)
+HELP = """Plan and apply for machine-learning delivery: from data snapshot to traffic split, declared in HCL.
+
+Start with: mlplan init, mlplan plan, mlplan apply. "mlplan COMMAND --help" explains one command, with examples.
+
+Options may be written with one dash, as Terraform writes them: -out, -var, -target.
+
+\b
+Exit codes:
+  0  done, or live matches the files
+  1  error
+  2  the plan has changes (only with --detailed-exitcode)
+  3  a gate or a contract said no; what is live was not touched
+  4  rolled back; the previous version is live
+  5  cannot say yet, or waiting
+  6  the lock is held, or the plan is stale
+"""
+
+
+def application(words: Sequence[str]) -> typer.Typer:
+    """Return the application with what these words need."""
+    made = typer.Typer(
+        name="mlplan",
+        help=HELP,
+        no_args_is_help=True,
+        add_completion=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["--help", "-h"]},
+    )
+    made.callback()(_root)
+    catalogue.register(made, words)
+    return made
+
+
+def _root() -> None:
+    # Without it typer would make a lone command the whole application, and "mlplan plan" would be an argument of it.
+    pass

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from mlplan.app import decide
+from mlplan.cli.catalogue import add
 from mlplan.cli.options import Chdir, Var, VarFile, Workspace, project, settings
 
 Reason = Annotated[str, typer.Option("--reason", help="Why; kept in the history.")]
@@ -17,10 +18,19 @@ Who = Annotated[str | None, typer.Option("--who", help="In whose name; the curre
 
 def register(application: typer.Typer) -> None:
     """Add the commands."""
-    application.command()(promote)
-    application.command()(release)
-    application.command()(override)
-    application.command("force-unlock")(force_unlock)
+    add(application, promote, examples="mlplan promote fraud@production --reason 'reviewed with risk'")
+    add(
+        application, release,
+        examples="""
+        mlplan release model.fraud
+        mlplan release fraud@production --reason 'the timeout was ours'
+        """,
+    )  # fmt: skip
+    add(
+        application, override,
+        examples="mlplan override model.fraud.gate.fair_by_age --reason 'the group has 12 rows' --who ada",
+    )  # fmt: skip
+    add(application, force_unlock, examples="mlplan force-unlock")
 
 
 def promote(

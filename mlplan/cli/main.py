@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from typing import Any
 
-FLAGS_WITH_ONE_DASH = frozenset(
+# Every long option there is, so that words that only look like one (the value of --reason, say) are left alone.
+LONG_OPTIONS = frozenset(
     {
-        "auto-approve", "chdir", "check", "compact", "destroy", "detailed-exitcode", "diff", "exclude", "help", "json",
-        "lock-timeout", "markdown", "no-color", "no-wait", "out", "parallelism", "reason", "refresh", "replace", "raw",
-        "target", "unattended", "var", "var-file", "version", "who", "workspace", "at",
+        "at", "auto-approve", "chdir", "check", "compact", "destroy", "detailed-exitcode", "diff", "exclude", "help", "json",
+        "install-completion", "lock-timeout", "markdown", "no-color", "no-refresh", "no-wait", "out", "parallelism", "raw",
+        "reason", "refresh", "replace", "show-completion", "target", "unattended", "var", "var-file", "version", "who",
+        "workspace",
     }
 )  # fmt: skip
 
@@ -23,8 +24,8 @@ def main() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command line and return the exit code."""
-    words = double_dashes(arguments)
-    if words[:1] in (["version"], ["--version"]):
+    words = normal(arguments)
+    if words in (["version"], ["--version"], ["-v"]):
         # Answered before anything else is imported: scripts ask it often.
         from mlplan import __version__
 
@@ -43,7 +44,7 @@ def _typer(words: list[str]) -> int:
     # typer carries its own copy of click, so the base of its usage errors is found by way of one that it exports.
     usage_error: Any = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
     try:
-        code = application(words, standalone_mode=False, prog_name="mlplan")
+        code = application(words)(words, standalone_mode=False, prog_name="mlplan")
     except typer.Exit as error:
         return int(error.exit_code)
     except typer.Abort:
@@ -54,25 +55,27 @@ def _typer(words: list[str]) -> int:
     return int(code) if isinstance(code, int) else 0
 
 
-def double_dashes(arguments: Sequence[str]) -> list[str]:
-    """Return arguments with Terraform's single dash doubled: `-out x` becomes `--out x`. What follows `--` is left alone."""
+def normal(arguments: Sequence[str]) -> list[str]:
+    """Return arguments with Terraform's single dash doubled and its global -chdir moved behind the command.
+
+    `-out x` becomes `--out x`. What follows `--` is left alone.
+    """
     words: list[str] = []
     for index, word in enumerate(arguments):
         if word == "--":
-            return [*words, *arguments[index:]]
+            words += arguments[index:]
+            break
         name = word[1:].partition("=")[0]
-        if word.startswith("-") and not word.startswith("--") and name in FLAGS_WITH_ONE_DASH:
+        if word.startswith("-") and not word.startswith("--") and name in LONG_OPTIONS:
             word = "-" + word
-        # Terraform writes -var=a=b and -refresh=false; click wants a separate word for values of flags.
+        # Terraform writes -refresh=false; click wants a flag of its own for it.
         if word.startswith("--refresh="):
             word = "--no-refresh" if word.endswith("false") else "--refresh"
         words.append(word)
+    if words and words[0].partition("=")[0] == "--chdir":
+        size = 1 if "=" in words[0] else 2
+        words = [*words[size : size + 1], *words[:size], *words[size + 1 :]]
     return words
-
-
-def environment() -> dict[str, str]:
-    """Return the process environment; one place, so that tests can hand in another."""
-    return dict(os.environ)
 
 
 if __name__ == "__main__":

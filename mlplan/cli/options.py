@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mlplan.app.compose import Project, Settings, open_project
 from mlplan.cli import errors, terminal
 from mlplan.lang.diagnostic import Diagnostic, DiagnosticError
+
+if TYPE_CHECKING:
+    from mlplan.app.compose import Project, Settings
 
 Chdir = Annotated[
     Path, typer.Option("--chdir", help="Work in this folder instead of the current one.", show_default=False)
@@ -42,6 +44,8 @@ def settings(
     no_color: bool = False,
 ) -> Settings:  # fmt: skip
     """Return what the command line says. Raises: DiagnosticError (invalid-option)."""
+    from mlplan.app.compose import Settings
+
     terminal.choose(no_color, chdir)
     variables = {}
     for text in var or ():
@@ -56,6 +60,8 @@ def settings(
 
 def project(given: Settings) -> Project:
     """Return the wired project, after showing its warnings."""
+    from mlplan.app.compose import open_project
+
     opened = open_project(given)
     if opened.warnings:
         errors.show(opened.warnings, opened.program.sources)

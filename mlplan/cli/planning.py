@@ -15,6 +15,7 @@ import typer
 from mlplan.app import run as use_cases
 from mlplan.app.compose import Project
 from mlplan.cli import errors
+from mlplan.cli.catalogue import add
 from mlplan.cli.options import (
     AutoApprove,
     Chdir,
@@ -48,10 +49,37 @@ NoWait = Annotated[
 
 def register(application: typer.Typer) -> None:
     """Add the commands."""
-    application.command()(plan)
-    application.command()(apply)
-    application.command()(destroy)
-    application.command()(check)
+    add(
+        application, plan,
+        examples="""
+        mlplan plan
+        mlplan plan --out plan.mlplan
+        mlplan plan --target 'model.fraud' --var region=eu
+        mlplan plan --detailed-exitcode --json > plan.json
+        """,
+    )  # fmt: skip
+    add(
+        application, apply,
+        examples="""
+        mlplan apply
+        mlplan apply plan.mlplan
+        mlplan apply --unattended --no-wait
+        """,
+    )  # fmt: skip
+    add(
+        application, destroy,
+        examples="""
+        mlplan destroy
+        mlplan destroy --target 'monitor.fraud_live' --auto-approve
+        """,
+    )  # fmt: skip
+    add(
+        application, check,
+        examples="""
+        mlplan check
+        mlplan check --target model.fraud --json
+        """,
+    )  # fmt: skip
 
 
 def plan(

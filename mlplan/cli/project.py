@@ -10,15 +10,41 @@ from typing import Annotated
 import typer
 
 from mlplan.cli import errors
+from mlplan.cli.catalogue import add
 from mlplan.cli.options import Chdir, Json, NoColor, Var, VarFile, Workspace, project, settings
 
 
 def register(application: typer.Typer) -> None:
     """Add the commands."""
-    application.command()(init)
-    application.command()(validate)
-    application.command()(fmt)
-    application.command()(version)
+    add(
+        application, init,
+        examples="""
+        mlplan init
+        mlplan -chdir=examples/flights init
+        """,
+    )  # fmt: skip
+    add(
+        application, validate,
+        examples="""
+        mlplan validate
+        mlplan validate --json | jq '.diagnostics[].summary'
+        """,
+    )  # fmt: skip
+    add(
+        application, fmt,
+        examples="""
+        mlplan fmt
+        mlplan fmt --check --diff
+        mlplan fmt - < main.mlplan.hcl
+        """,
+    )  # fmt: skip
+    add(
+        application, version,
+        examples="""
+        mlplan version
+        mlplan version --json
+        """,
+    )  # fmt: skip
 
 
 def init(

@@ -11,6 +11,7 @@ import typer
 
 from mlplan.app import explain as explaining
 from mlplan.app import run as use_cases
+from mlplan.cli.catalogue import add
 from mlplan.cli.options import Chdir, Json, NoColor, Var, VarFile, Workspace, project, settings
 from mlplan.cli.terminal import stdout_style
 from mlplan.engine.kind import Options
@@ -21,13 +22,43 @@ state_application = typer.Typer(help="Look into the state.", no_args_is_help=Tru
 
 def register(application: typer.Typer) -> None:
     """Add the commands."""
-    application.command()(show)
-    application.command()(output)
-    application.command()(history)
-    application.command()(explain)
-    application.command()(comment)
-    state_application.command("list")(state_list)
-    state_application.command("show")(state_show)
+    add(
+        application, show,
+        examples="""
+        mlplan show
+        mlplan show plan.mlplan
+        mlplan show --json plan.mlplan | jq '.changes[].reasons'
+        """,
+    )  # fmt: skip
+    add(
+        application, output,
+        examples="""
+        mlplan output
+        curl "$(mlplan output --raw scoring_url)"
+        """,
+    )  # fmt: skip
+    add(
+        application, history,
+        examples="""
+        mlplan history
+        mlplan history fraud@production --at 2026-01-31
+        """,
+    )  # fmt: skip
+    add(
+        application, explain,
+        examples="""
+        mlplan explain fraud@production
+        mlplan explain monitor.fraud_live
+        """,
+    )  # fmt: skip
+    add(
+        application, comment,
+        examples="""
+        mlplan plan --out plan.mlplan && mlplan comment plan.mlplan --out comment.md
+        """,
+    )  # fmt: skip
+    add(state_application, state_list, "list", examples="mlplan state list")
+    add(state_application, state_show, "show", examples="mlplan state show fraud@production")
     application.add_typer(state_application, name="state")
 
 
