@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 CODE := mlplan providers state tests tools examples
 
-.PHONY: help demo test check accept bench docs fault clean
+.PHONY: help demo test check accept bench bench-data docs fault fuzz services services-stop clean
 .DEFAULT_GOAL := help
 
 help: ## Show the targets
@@ -31,11 +31,23 @@ check: $(READY) ## Format, lint, types, arrows between rooms, sizes
 accept: $(READY) ## Rewrite the recorded outputs of golden tests; read the difference before you commit it
 	@MLPLAN_ACCEPT=1 $(BIN)/python -m pytest tests/golden
 
-bench: $(READY) ## Measure, and write docs/benchmarks.md
+bench: $(READY) ## Measure language, plan and state against terraform in the same run; write docs/benchmarks.md
 	@$(BIN)/python tools/bench.py
+
+bench-data: $(READY) ## Measure contracts and drift against other libraries in the same run
+	@$(BIN)/python tools/bench_data.py
 
 fault: $(READY) ## The long fault campaign over the state
 	@$(BIN)/python tools/fault.py
+
+fuzz: $(READY) ## Bounded fuzzing of parser and evaluator
+	@$(BIN)/python tools/fuzz.py
+
+services: $(READY) ## Start the real servers that tests of stores use (S3, PostgreSQL), on loopback
+	@$(BIN)/python tools/services.py start
+
+services-stop: $(READY) ## End them
+	@$(BIN)/python tools/services.py stop
 
 docs: $(READY) ## Write the reference from schemas and codes
 	@$(BIN)/python tools/reference.py
