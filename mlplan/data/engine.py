@@ -60,6 +60,8 @@ class Engine:
             spill = cache / "spill"
             spill.mkdir(parents=True, exist_ok=True)
             config["temp_directory"] = str(spill)
+        else:
+            config["temp_directory"] = ""  # the engine's own default is the folder one happens to stand in
         self._connection: duckdb.DuckDBPyConnection = duckdb.connect(":memory:", config=config)
         self._connection.execute("SET TimeZone = 'UTC'")
         self._connection.execute("SET allowed_paths = ?", [[str(path) for path in files]])

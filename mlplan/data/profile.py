@@ -1,63 +1,208 @@
-from pathlib import Path
+"""Profiles of snapshots and of the prediction log: distributions small enough to keep, comparable without the data.
 
+Without a reference two scans are made: a sample of rows gives the bins and the categories, then all rows are counted into
+them. With a reference its bins are known and one scan is enough. `judge.drift` compares profiles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlplan.data.bins import bin_counts, category_counts, count_bins, count_categories, edges_of
+from mlplan.data.contract import Column, Contract
+from mlplan.data.engine import Engine
+from mlplan.data.read import place_hash
+from mlplan.data.relation import name
+from mlplan.data.snapshot import Snapshot
+from mlplan.data.view import View, open_view
 from mlplan.ledger.profile import ColumnProfile, Profile
 
+if TYPE_CHECKING:
+    from sqlglot import Expr
 
-def _one(name, s, ref):
-    import numpy as np
-    import pandas as pd
+BINS = 100
+CATEGORIES = 100
+SAMPLE = 100_000
+"""Rows from which bins are chosen. Counts are always of all rows."""
 
-    n = len(s)
-    nulls = int(s.isna().sum())
-    v = s.dropna()
-    if (ref and ref.type == "numeric") or (
-        not ref and pd.api.types.is_numeric_dtype(s) and not pd.api.types.is_bool_dtype(s)
-    ):
-        v = v.astype(float).to_numpy()
-        edges = np.array(ref.edges) if ref else np.unique(np.quantile(v, np.linspace(0, 1, 21)))
-        idx = np.searchsorted(edges, v, side="right")
-        idx = np.where(v == edges[-1], len(edges) - 1, idx)
-        counts = np.bincount(idx, minlength=len(edges) + 1)
-        return ColumnProfile(name, "numeric", n, nulls, tuple(int(c) for c in counts), tuple(float(e) for e in edges))
-    cats = ref.categories if ref else tuple(str(x) for x in v.astype(str).value_counts().index[:50])
-    vc = v.astype(str).value_counts()
-    counts = [int(vc.get(c, 0)) for c in cats]
-    return ColumnProfile(name, "categorical", n, nulls, (*counts, len(v) - sum(counts)), (), tuple(cats))
+_LEAST_SHARE = 0.001
+"""Of the rows that a category has in a column with more values than can be kept."""
+
+_MOST_AT_ONCE = 200
+"""Columns counted in one query."""
+
+_LARGEST = 1e150
+"""Numbers beyond it, infinity too, are counted but have no part in mean and deviation, whose squares would overflow."""
 
 
-def profile(contract, snapshot, root, reference=None, columns=None, cache=None):
-    import pandas as pd
-
-    f = pd.concat([pd.read_parquet(p) for p in snapshot.paths(root)])
-    names = [
-        c.name
+def profiled_columns(contract: Contract) -> tuple[Column, ...]:
+    """Return the columns that have a profile: not the label, keys, moments, nested values, nor anything personal."""
+    return tuple(
+        c
         for c in contract.columns.values()
-        if not c.label and c.name not in contract.key and c.type not in ("timestamp",)
-    ]
-    return Profile(snapshot.digest, len(f), {n: _one(n, f[n], None) for n in names})
-
-
-def profile_requests(files, columns, since, until, reference, version=None):
-    import json
-
-    import pandas as pd
-
-    rows = []
-    for p in files:
-        for line in Path(p).read_text().splitlines():
-            try:
-                d = json.loads(line)
-            except ValueError:
-                continue
-            if since <= d["at"] < until and (version is None or d["version"] == version):
-                rows.append(d["inputs"])
-    f = pd.DataFrame(rows)
-    return Profile(
-        "window",
-        len(f),
-        {
-            c: _one(c, f[c] if c in f else pd.Series([], dtype=object), reference.columns[c])
-            for c in columns
-            if c in reference.columns
-        },
+        if not (c.label or c.pii or c.name in contract.key) and c.logical.scalar and not c.logical.temporal
     )
+
+
+def profile(
+    contract: Contract,
+    snapshot: Snapshot,
+    root: Path,
+    reference: Profile | None = None,
+    columns: Sequence[str] | None = None,
+    cache: Path | None = None,
+) -> Profile:
+    """Return the profile of a snapshot; with `reference`, in its bins and of its columns. Raises QueryFailed."""
+    paths = snapshot.paths(root)
+    with Engine(paths, cache) as engine:
+        view = open_view(engine, contract, snapshot.format, paths)
+        wanted = [c for c in profiled_columns(contract) if c.name in view.stored]
+        wanted = [c for c in wanted if columns is None or c.name in columns]
+        if reference is None:
+            bins = _choose_bins(engine, view, wanted, snapshot, root)
+        else:
+            bins = {c.name: Bins.of(reference.columns[c.name]) for c in wanted if c.name in reference.columns}
+        made: dict[str, ColumnProfile] = {}
+        rows = 0
+        listed = list(bins)
+        for start in range(0, max(1, len(listed)), _MOST_AT_ONCE):
+            chosen = {column: bins[column] for column in listed[start : start + _MOST_AT_ONCE]}
+            values = {column: name(column) for column in chosen}
+            found, rows = count_profile(engine, view.table(list(chosen), flags=False), values, chosen)
+            made |= found
+    return Profile(snapshot.digest, rows, made)
+
+
+@dataclass(frozen=True)
+class Bins:
+    """How a column is counted: by `edges` when it is numeric, by `categories` otherwise. open: edges come from a sample,
+    so that the outermost bins reach to the smallest and largest value.
+    """
+
+    numeric: bool
+    edges: tuple[float, ...] = ()
+    categories: tuple[str, ...] = ()
+    open: bool = False
+
+    @staticmethod
+    def of(column: ColumnProfile) -> Bins:
+        """Return the bins of a profile."""
+        return Bins(column.type == "numeric", column.edges, column.categories)
+
+
+def count_profile(
+    engine: Engine, table: Expr, values: Mapping[str, Expr], bins: Mapping[str, Bins]
+) -> tuple[dict[str, ColumnProfile], int]:
+    """Return the profile of each column and the number of rows, in one scan of `table`. Raises QueryFailed."""
+    from sqlglot import exp
+
+    selections: list[Expr] = [exp.Count(this=exp.Star())]
+    sizes = []
+    for column, how in bins.items():
+        wanted = _numeric(values[column], how) if how.numeric else _categorical(values[column], how)
+        selections += wanted
+        sizes.append(len(wanted))
+    (row,) = engine.rows(exp.select(*[exp.alias_(s, f"p{i}") for i, s in enumerate(selections)]).from_(table))
+    rows, position, made = int(row[0]), 1, {}
+    for (column, how), size in zip(bins.items(), sizes, strict=True):
+        answers = row[position : position + size]
+        make = _numeric_profile if how.numeric else _categorical_profile
+        made[column] = make(column, how, rows, answers)
+        position += size
+    return made, rows
+
+
+def _numeric(value: Expr, how: Bins) -> list[Expr]:
+    """Return count, mean and deviation, smallest and largest finite value, and the counts in the bins."""
+    from sqlglot import exp
+
+    number = exp.cast(value.copy(), "DOUBLE")
+    ends = [exp.cast(exp.convert(end), "DOUBLE") for end in (-_LARGEST, _LARGEST)]
+    finite = exp.Where(this=exp.Between(this=number.copy(), low=ends[0], high=ends[1]))
+    functions = [exp.Avg, exp.StddevSamp, exp.Min, exp.Max]
+    filtered: list[Expr] = [exp.Filter(this=f(this=number.copy()), expression=finite.copy()) for f in functions]
+    counts = [count_bins(number, how.edges)] if how.edges else []
+    return [exp.Count(this=value.copy()), *filtered, *counts]
+
+
+def _categorical(value: Expr, how: Bins) -> list[Expr]:
+    from sqlglot import exp
+
+    return [exp.Count(this=value.copy()), count_categories(exp.cast(value.copy(), "VARCHAR"), how.categories)]
+
+
+def _numeric_profile(column: str, how: Bins, rows: int, answers: Sequence[Any]) -> ColumnProfile:
+    present, mean, deviation, low, high, *counted = answers
+    edges = how.edges
+    counts = list(bin_counts(counted[0], edges)) if edges else [0, int(present)]
+    if how.open and edges and low is not None:  # values beyond the sample belong to the outermost bins
+        if low < edges[0]:
+            counts[1] += counts[0]
+            counts[0], edges = 0, (float(low), *edges[1:])
+        if high > edges[-1]:
+            counts[-2] += counts[-1]
+            counts[-1], edges = 0, (*edges[:-1], float(high))
+    return ColumnProfile(
+        column, "numeric", rows, rows - int(present), tuple(counts), tuple(edges), mean=mean, deviation=deviation
+    )
+
+
+def _categorical_profile(column: str, how: Bins, rows: int, answers: Sequence[Any]) -> ColumnProfile:
+    present, counted = answers
+    counts = category_counts(counted, how.categories)
+    return ColumnProfile(column, "categorical", rows, rows - int(present), counts, (), how.categories)
+
+
+def _choose_bins(
+    engine: Engine, view: View, columns: Sequence[Column], snapshot: Snapshot, root: Path
+) -> dict[str, Bins]:
+    """Return bins at the quantiles, and the most frequent categories, of a sample that is the same every time."""
+    from sqlglot import exp
+
+    if not columns:
+        return {}
+    rows = snapshot.rows
+    if rows is None:
+        rows = int(engine.rows(exp.select(exp.Count(this=exp.Star())).from_(view.table([], flags=False)))[0][0])
+    bins: dict[str, Bins] = {}
+    for start in range(0, len(columns), _MOST_AT_ONCE):
+        some = columns[start : start + _MOST_AT_ONCE]
+        table = view.table([c.name for c in some], flags=False, rows=rows > SAMPLE)
+        picked = [exp.alias_(_sampled(c), c.name, quoted=True) for c in some]
+        query = exp.select(*picked).from_(table)
+        if rows > SAMPLE:
+            share = exp.Literal.number(int(2**32 * SAMPLE / rows))
+            query = query.where(exp.paren(exp.Mod(this=place_hash(root, 0), expression=exp.convert(2**32))) < share)
+        frame = engine.frame(query)
+        bins |= {c.name: _bins(c, frame[c.name]) for c in some}
+    return bins
+
+
+def _sampled(column: Column) -> Expr:
+    from sqlglot import exp
+
+    return exp.cast(name(column.name), "DOUBLE" if column.logical.numeric else "VARCHAR")
+
+
+def _bins(column: Column, sample: Any) -> Bins:
+    import numpy as np
+
+    if column.logical.numeric:
+        values = sample.to_numpy(dtype=np.float64, na_value=np.nan)
+        return Bins(True, edges_of(values[np.isfinite(values)], BINS), open=True)
+    counted = sample.value_counts()
+    ranked = sorted(((str(value), int(n)) for value, n in counted.items()), key=lambda pair: (-pair[1], pair[0]))
+    if len(ranked) > CATEGORIES:  # near-unique values are no categories: which of them a sample holds twice is chance
+        least = max(2, counted.sum() * _LEAST_SHARE)
+        ranked = [pair for pair in ranked if pair[1] >= least]
+    declared = [_shown(value) for value in column.one_of or ()]
+    names = dict.fromkeys((*declared, *(value for value, _ in ranked)))
+    return Bins(False, categories=tuple(names)[:CATEGORIES])
+
+
+def _shown(value: Any) -> str:
+    """Return a declared value as the engine casts it to text."""
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -17,6 +17,8 @@ from mlplan.ledger.profile import Profile
 from mlplan.ledger.records import Record
 from mlplan.spi.capabilities import Measures, VersionCounters
 
+_TRIES = 5
+
 
 @dataclass(frozen=True)
 class Watched:
@@ -52,8 +54,6 @@ def windows(now: float, since: float, length: float, count: int) -> list[tuple[f
 def _drift(subject: str, rule: Mapping[str, Any], desired: Desired, deployment: Record, view: View) -> Watched:
     from mlplan.judge.drift import judge_drift
 
-    from mlplan.data.profile import profile_requests
-
     reference_to = rule["drift"]
     limits = _rule_of(reference_to, view)
     live = deployment.attributes["live"]
@@ -64,17 +64,29 @@ def _drift(subject: str, rule: Mapping[str, Any], desired: Desired, deployment: 
             Verdict.ERROR, False, message, (Evidence(subject, "drift", Verdict.ERROR, message=message, at=view.now),)
         )
     in_a_row = int(rule.get("in_a_row") or 1)
-    logs = log_files(view.services.requests / deployment.physical_name)
+    logs = view.services.requests / deployment.physical_name
     columns = list(limits.get("columns") or ()) or list(reference.columns)
     each: list[tuple[Verdict, list[Evidence]]] = []
     for since, until in windows(view.now, float(live["since"]), float(desired.arguments["every"]), in_a_row):
-        current = profile_requests(logs, columns, since, until, reference, version=live["version"])
+        current = _window(logs, columns, since, until, reference, live["version"])
         judged = judge_drift(
             subject, reference, current, columns, limits.get("distance"), float(limits.get("at_most") or 0.2),
             float(limits.get("false_alarm_rate") or 0.01), int(limits.get("min_rows") or 500), 0,
         )  # fmt: skip
         each.append((_verdict(judged), judged))
     return _conclude(each, in_a_row, view.now)
+
+
+def _window(folder: Path, columns: list[str], since: float, until: float, reference: Profile, version: str) -> Profile:
+    """Return the profile of one window; a log that is rotated while it is read is read again under its new name."""
+    from mlplan.data.request_log import profile_requests
+
+    for _ in range(_TRIES):
+        try:
+            return profile_requests(log_files(folder), columns, since, until, reference, version)
+        except FileNotFoundError:
+            continue
+    return profile_requests(log_files(folder), columns, since, until, reference, version)
 
 
 def _verdict(evidence: list[Evidence]) -> Verdict:

@@ -1,0 +1,75 @@
+"""Expression trees that count a column into bins and categories, and the counts back from their answers.
+
+The only place that knows how the embedded engine spells a histogram; `profile` decides what is counted.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from mlplan.data.relation import call, text
+
+if TYPE_CHECKING:
+    from sqlglot import Expr
+
+_MARK = "="
+"""Stands before every category: the engine calls the bin of all other values "", which is a possible value too."""
+
+
+def edges_of(values: Sequence[float], bins: int) -> tuple[float, ...]:
+    """Return sorted, different edges at the quantiles of sampled finite values; () when there is no value.
+
+    Where many values are equal to the largest one it gets a bin of its own, so that a column of zeros and ones has two.
+    """
+    import numpy as np
+
+    if not len(values):
+        return ()
+    cut = np.quantile(np.asarray(values, dtype=np.float64), np.linspace(0, 1, bins + 1), method="inverted_cdf")
+    edges = np.unique(cut)
+    if len(edges) == 1 or cut[-2] == cut[-1]:
+        edges = np.append(edges, np.nextafter(edges[-1], np.inf))
+    return tuple(float(edge) for edge in edges if math.isfinite(edge))
+
+
+def count_bins(value: Expr, edges: Sequence[float]) -> Expr:
+    """Return the aggregate that counts numbers into the bins of `edges`; read its answer with `bin_counts`.
+
+    The engine's bins include their upper end and ours their lower one, so it counts the negated values. The last bin is
+    closed: its upper edge moves to the next number.
+    """
+    from sqlglot import exp
+
+    uppers = [-edge for edge in reversed(_shifted(edges))]
+    numbers = [exp.cast(exp.convert(repr(upper)), "DOUBLE") for upper in uppers]
+    return call("HISTOGRAM", exp.Neg(this=exp.paren(value.copy())), exp.Array(expressions=numbers))
+
+
+def bin_counts(answer: Mapping[float, int] | None, edges: Sequence[float]) -> tuple[int, ...]:
+    """Return counts of shape (edges + 1,): below the first edge, in each bin, above the last edge."""
+    counted = answer or {}
+    shifted = _shifted(edges)
+    inside = [int(counted.get(-low, 0)) for low in shifted]  # inside[i]: edge_i <= value < edge_i+1; last: above
+    below = sum(int(n) for n in counted.values()) - sum(inside)
+    return (below, *inside)
+
+
+def count_categories(value: Expr, categories: Sequence[str]) -> Expr:
+    """Return the aggregate that counts texts by category; read its answer with `category_counts`."""
+    from sqlglot import exp
+
+    marked = exp.DPipe(this=text(_MARK), expression=value.copy())
+    return call("HISTOGRAM_EXACT", marked, exp.Array(expressions=[text(_MARK + c) for c in categories]))
+
+
+def category_counts(answer: Mapping[str, int] | None, categories: Sequence[str]) -> tuple[int, ...]:
+    """Return counts of shape (categories + 1,): of each, then of all other values."""
+    counted: dict[str, Any] = dict(answer or {})
+    known = [int(counted.get(_MARK + category, 0)) for category in categories]
+    return (*known, sum(int(n) for n in counted.values()) - sum(known))
+
+
+def _shifted(edges: Sequence[float]) -> list[float]:
+    return [*edges[:-1], math.nextafter(edges[-1], math.inf)]
