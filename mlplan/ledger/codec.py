@@ -7,21 +7,22 @@ change of meaning does. `parent` is the checksum of the snapshot before: the sna
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
+from mlplan.ledger.audit import line_from, line_json
 from mlplan.ledger.damage import NewerFormat, damaged
 from mlplan.ledger.evidence import Evidence
 from mlplan.ledger.plain import canonical, plain
-from mlplan.ledger.records import FORMAT, Happening, Operation, Record, State
+from mlplan.ledger.records import FORMAT, Operation, Record, State
+from mlplan.ledger.upgrades import UPGRADES
 
-UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
-"""From an older format to the next one: a function from document to document. Golden files of each stay in the
-tests.
-"""
+LAYOUT = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+"""As we write documents: one line a value, so that two of them compare line by line."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ def encode(state: State, parent: str | None = None) -> bytes:
     document = to_document(state, parent)
     checksum = checksum_of(document)
     sealed = {"format": document.pop("format"), "serial": document.pop("serial"), "checksum": checksum, **document}
-    return orjson.dumps(sealed, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    return orjson.dumps(sealed, option=LAYOUT)
 
 
 def decode(data: bytes) -> Snapshot:
@@ -64,10 +65,37 @@ def parse(data: bytes) -> dict[str, Any]:
         raise damaged("The document holds only zero bytes, as a file system leaves them after a power loss.")
     try:
         document = orjson.loads(data)
+        if orjson.dumps(document, option=LAYOUT) != data:
+            strict(data)  # laid out by somebody else: only then may it hold what orjson does not see, like a key twice
     except orjson.JSONDecodeError as error:
         raise damaged(
             f"The document is no JSON (line {error.lineno}, column {error.colno}): it was cut or edited."
         ) from None
+    if not isinstance(document, dict):
+        raise damaged("The document is no JSON object.")
+    return document
+
+
+def strict(data: bytes) -> dict[str, Any]:
+    """Return a JSON object that people may have written. Raises: StoreDamaged for duplicate keys, NaN, text
+    that is no JSON.
+    """
+
+    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key, value in items:
+            if key in found:
+                raise damaged(f'The document has the key "{key}" twice in one object.')
+            found[key] = value
+        return found
+
+    def constant(word: str) -> Any:
+        raise damaged(f"The document holds {word}, which is no JSON number.")
+
+    try:
+        document = json.loads(data, object_pairs_hook=pairs, parse_constant=constant)
+    except (ValueError, RecursionError) as error:
+        raise damaged(f"The document is no JSON: {error}.") from None
     if not isinstance(document, dict):
         raise damaged("The document is no JSON object.")
     return document
@@ -119,8 +147,10 @@ def to_document(state: State, parent: str | None) -> dict[str, Any]:
         "operations": {address: operation_json(state.operations[address]) for address in sorted(state.operations)},
         "generations": dict(sorted(state.generations.items())),
         "evidence": {digest: state.evidence[digest].to_json() for digest in sorted(state.evidence)},
-        "history": [vars_of(happening) for happening in state.history],
+        "history": [line_json(happening) for happening in state.history],
         "used_plans": list(state.used_plans),
+        "unswept": list(state.unswept),
+        "audit": state.audit,
     }
     checked: dict[str, Any] = plain(document, "state")
     return checked
@@ -136,16 +166,18 @@ def from_document(document: Mapping[str, Any]) -> State:
             operations={address: Operation(**operation) for address, operation in document["operations"].items()},
             evidence={digest: Evidence.from_json(evidence) for digest, evidence in document["evidence"].items()},
             outputs=document["outputs"],
-            history=tuple(happening_from(happening) for happening in document["history"]),
+            history=tuple(line_from(happening) for happening in document["history"]),
             open_run=document["open_run"],
             used_plans=tuple(document["used_plans"]),
             generations=document["generations"],
+            unswept=tuple(document["unswept"]),
+            audit=document["audit"],
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise damaged(f"The document lacks a field or has one that nobody wrote ({error}).") from None
 
 
-def vars_of(value: Record | Operation | Happening) -> dict[str, Any]:
+def vars_of(value: Record | Operation) -> dict[str, Any]:
     """Return the fields of a flat frozen dataclass, without the deep copy that `asdict` makes of plain JSON."""
     return {name: getattr(value, name) for name in value.__dataclass_fields__}
 
@@ -166,10 +198,3 @@ def record_from(document: Mapping[str, Any]) -> Record:
     known["evidence"] = tuple(known["evidence"])
     known["dependencies"] = tuple(known["dependencies"])
     return Record(**known)
-
-
-def happening_from(document: Mapping[str, Any]) -> Happening:
-    """Return a line of history of its JSON. Raises: TypeError, KeyError for wrong fields."""
-    known = dict(document)
-    known["evidence"] = tuple(known["evidence"])
-    return Happening(**known)

@@ -22,7 +22,7 @@ from mlplan.ledger.plain import canonical
 
 EntryType = Literal[
     "run_begin", "intent", "accepted", "progress", "record", "done", "failed", "unknown", "abort", "adopt", "taint",
-    "forget", "move", "evidence", "decision", "outputs", "plan_used", "run_end",
+    "forget", "move", "evidence", "decision", "outputs", "plan_used", "swept", "run_end",
 ]  # fmt: skip
 ENTRY_TYPES = frozenset(get_args(EntryType))
 _LINE = re.compile(rb"([0-9a-f]{8}) (\{.*\})", re.DOTALL)
@@ -32,11 +32,12 @@ _LINE = re.compile(rb"([0-9a-f]{8}) (\{.*\})", re.DOTALL)
 class Entry:
     """One entry. at: seconds since the epoch. data: plain JSON, by type:
 
-    run_begin who, host, command, serial · intent operation · accepted address, handle · progress address, document ·
+    run_begin who, host, operation, command, serial · intent operation · accepted address, handle · progress address, document ·
     record record · done address, step, record?, removed, evidence, outcome, summary, who · failed, unknown, abort
     address, step, reason, who · adopt address, record, reason, who · taint address, reason, who · forget address,
     reason, who · move moves (old address -> new), who · evidence evidence · decision
-    address, who, what, why, outcome, evidence · outputs values · plan_used id · run_end outcome.
+    address, who, what, why, outcome, evidence · outputs values · plan_used id · swept runs, removed (of address and name) ·
+    run_end outcome.
     """
 
     type: EntryType

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from mlplan.ledger.evidence import Evidence
+from mlplan.ledger.evidence import Evidence, digest_of
 
-FORMAT = 1
+FORMAT = 2
 """Version of the document; `upgrade` brings older ones here."""
 
 
@@ -59,7 +59,11 @@ class Operation:
 
 @dataclass(frozen=True)
 class Happening:
-    """One line of history: something that was decided or done, for `mlplan history`. at: seconds since the epoch."""
+    """One line of the audit log: something that was decided or done, by whom and why. at: seconds since the epoch.
+
+    number: counts from 1 over the whole life of a state. previous: digest of the line before, so that no line can be
+    altered, taken out or put in unnoticed.
+    """
 
     at: float
     address: str
@@ -69,14 +73,22 @@ class Happening:
     run: str = ""
     who: str = ""
     evidence: tuple[str, ...] = ()
+    number: int = 0
+    previous: str = ""
+
+    def digest(self) -> str:
+        """Return the digest that the next line carries."""
+        return digest_of({name: getattr(self, name) for name in self.__dataclass_fields__})
 
 
 @dataclass(frozen=True)
 class State:
     """Everything remembered at one moment.
 
-    open_run: a run that began and did not end (killed, or running now). generations: the last generation of addresses
-    that were destroyed, so that a later object under the same address gets a name of its own.
+    open_run: a run that began and did not end (killed, or running now). unswept: runs that did not end and whose objects
+    in the world were not looked for since. generations: the last generation of addresses that were destroyed, so that a
+    later object under the same address gets a name of its own. history: the newest lines of the audit log; audit: key of
+    the blob with the lines before, which names the one before it.
     """
 
     lineage: str
@@ -89,6 +101,8 @@ class State:
     open_run: str | None = None
     used_plans: tuple[str, ...] = ()
     generations: Mapping[str, int] = field(default_factory=dict)
+    unswept: tuple[str, ...] = ()
+    audit: str = ""
 
     def next_generation(self, address: str) -> int:
         """Return the generation of the object that a create or replace at `address` would make."""

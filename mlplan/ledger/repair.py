@@ -5,17 +5,15 @@ before cannot meet it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Any
 
-from mlplan.ledger import codec
+from mlplan.ledger import audit, codec
 from mlplan.ledger.damage import damaged
 from mlplan.ledger.journal import Entry, read, salvage, seed_of
 from mlplan.ledger.plain import plain
 from mlplan.ledger.records import Happening, State
-from mlplan.ledger.replay import LedgerMisuse, apply, compact, replay_read
+from mlplan.ledger.replay import LedgerMisuse, apply, compact, following, replay_read
 from mlplan.ledger.session import open_store
 from mlplan.spi.store import Holder, Store, StoreDamaged, StoreError
 
@@ -117,10 +115,11 @@ def _replace(
         state = replace(
             state,
             serial=max(store.next_serial(), state.serial + 1),
-            open_run=state.open_run or "repair",
-            history=(*state.history, line),
+            unswept=tuple(dict.fromkeys((*state.unswept, *([state.open_run] if state.open_run else [])))),
+            open_run="repair",
+            history=(*state.history, following(state.history, line)),
         )
-        document = codec.encode(compact(state), parent)
+        document = codec.encode(compact(audit.keep(store, state)), parent)
         repaired = codec.decode(document).state
         store.replace_damaged(document, state.serial, lock)
         return Repaired(repaired, lost)
@@ -158,35 +157,10 @@ def _fit(state: State, entries: Iterable[Entry]) -> State:
 
 def _edited(store: Store) -> tuple[State, str]:
     """Return the state of the present document whatever its seal says, and the checksum it claims."""
-    document = strict(store.read_head().document)
+    document = codec.strict(store.read_head().document)
     checksum = document.pop("checksum", "")
     try:
         plain(document, "state")
     except (ValueError, RecursionError) as error:
         raise damaged(f"The document cannot be accepted: {error}.") from None
     return codec.from_document(codec.upgrade(document)), str(checksum)
-
-
-def strict(data: bytes) -> dict[str, Any]:
-    """Return a JSON object that people may have written. Raises: StoreDamaged for duplicate keys, NaN, text
-    that is no JSON.
-    """
-
-    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for key, value in items:
-            if key in found:
-                raise damaged(f'The document has the key "{key}" twice in one object.')
-            found[key] = value
-        return found
-
-    def constant(word: str) -> Any:
-        raise damaged(f"The document holds {word}, which is no JSON number.")
-
-    try:
-        document = json.loads(data, object_pairs_hook=pairs, parse_constant=constant)
-    except (ValueError, RecursionError) as error:
-        raise damaged(f"The document is no JSON: {error}.") from None
-    if not isinstance(document, dict):
-        raise damaged("The document is no JSON object.")
-    return document

@@ -8,7 +8,7 @@ copies a map only when it changes one that it has handed out.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +19,7 @@ from mlplan.ledger.journal import Entry
 from mlplan.ledger.records import Happening, Operation, Record, State
 
 KEPT_HAPPENINGS = 1000
-"""Older lines of history stay in the kept snapshots."""
+"""Older lines are in the blobs of the audit log."""
 KEPT_PLANS = 1000
 """A saved plan names its serial, so an older one is refused as stale anyway."""
 KEPT_EVIDENCE = 5000
@@ -66,7 +66,10 @@ class Builder:
         }
         self._shared: set[str] = set()
         self._outputs = state.outputs
-        self._history = deque(state.history, maxlen=KEPT_HAPPENINGS)
+        self._history = list(state.history)
+        self._audit = state.audit
+        self._unswept = state.unswept
+        self._run: Mapping[str, Any] = {}
         self._plans = deque(state.used_plans, maxlen=KEPT_PLANS)
         self._frozen: State | None = None
 
@@ -91,6 +94,8 @@ class Builder:
                 history=tuple(self._history),
                 open_run=self._open_run,
                 used_plans=tuple(self._plans),
+                unswept=self._unswept,
+                audit=self._audit,
                 **self._maps,
             )
         return self._frozen
@@ -129,10 +134,20 @@ class Builder:
         return self._maps[name]
 
     def _on_run_begin(self, entry: Entry, data: Any) -> None:
+        if self._open_run is not None and self._open_run not in self._unswept:
+            self._unswept = (*self._unswept, self._open_run)
         self._open_run = entry.run
+        self._run = data
 
     def _on_run_end(self, entry: Entry, data: Any) -> None:
         self._open_run = None
+        command, who = self._run.get("command", ""), self._run.get("who", "")
+        self._tell(entry, "", self._run.get("operation", "run"), command, data["outcome"], who)
+
+    def _on_swept(self, entry: Entry, data: Any) -> None:
+        self._unswept = tuple(run for run in self._unswept if run not in data["runs"])
+        for found in data["removed"]:
+            self._tell(entry, found["address"], "sweep", f"removed {found['name']}, which no record names", "done")
 
     def _on_intent(self, entry: Entry, data: Any) -> None:
         operation = Operation(**data["operation"])
@@ -201,8 +216,7 @@ class Builder:
             operation = self._edit("operations").pop(old, None)
             if operation is not None:
                 self._edit("operations")[new] = replace(operation, address=new)
-            history = Happening(entry.at, new, "move", f"was {old}", "done", entry.run, data.get("who", ""))
-            self._history.append(history)
+            self._tell(entry, new, "move", f"was {old}", "done", data.get("who", ""))
 
     def _remove(self, address: str) -> None:
         record: Record | None = self._edit("records").pop(address, None)
@@ -231,14 +245,29 @@ class Builder:
         self._plans.append(data["id"])
 
     def _happen(self, entry: Entry, action: str, summary: str, outcome: str, evidence: tuple[str, ...] = ()) -> None:
-        address, who = entry.data["address"], entry.data.get("who", "")
-        self._history.append(Happening(entry.at, address, action, summary, outcome, entry.run, who, evidence))
+        self._tell(entry, entry.data["address"], action, summary, outcome, entry.data.get("who", ""), evidence)
+
+    def _tell(
+        self, entry: Entry, address: str, action: str, summary: str, outcome: str, who: str = "",
+        evidence: tuple[str, ...] = (),
+    ) -> None:  # fmt: skip
+        self._history.append(
+            following(self._history, Happening(entry.at, address, action, summary, outcome, entry.run, who, evidence))
+        )
+
+
+def following(history: Sequence[Happening], line: Happening) -> Happening:
+    """Return `line` numbered and chained to the last one of `history`."""
+    if not history:
+        return replace(line, number=1, previous="")
+    return replace(line, number=history[-1].number + 1, previous=history[-1].digest())
 
 
 def compact(state: State) -> State:
-    """Return the state that a snapshot keeps: evidence that nothing refers to is dropped beyond the newest
-    `KEPT_EVIDENCE`.
+    """Return the state that a snapshot keeps: the newest `KEPT_HAPPENINGS` lines of history, and of the evidence that
+    nothing refers to the newest `KEPT_EVIDENCE`.
     """
+    state = replace(state, history=state.history[-KEPT_HAPPENINGS:])
     if len(state.evidence) <= KEPT_EVIDENCE:
         return state
     used = {digest for record in state.records.values() for digest in record.evidence}

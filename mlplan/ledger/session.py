@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mlplan.ledger import codec
+from mlplan.ledger import audit, codec
 from mlplan.ledger.commit import Commit
 from mlplan.ledger.damage import damaged
 from mlplan.ledger.evidence import Evidence
@@ -115,7 +115,8 @@ def fold(store: Store, opened: Opened, lock: Lock) -> Opened:
 
 def swap(store: Store, opened: Opened, state: State, lock: Lock) -> Opened:
     """Put `state` into the store as the next snapshot, with a fresh journal."""
-    following = compact(replace(state, serial=opened.head.serial + 1))
+    kept = audit.keep(store, state)
+    following = compact(replace(kept, serial=opened.head.serial + 1))
     document = codec.encode(following, opened.snapshot.checksum)
     snapshot = codec.decode(document)  # before it is written: nothing may stand in the store that cannot be read
     head = store.swap_head(opened.head, document, following.serial, lock)
@@ -138,10 +139,9 @@ class Session:
         self._lock = lock
         self._clock = clock
         self._commit = Commit(store, opened.head.serial, seed_of(opened.snapshot.checksum), lock, Builder(opened.state))
-        self.interrupted = opened.state.open_run
-        """The run before, when it did not end: its intents are in the state, the world is to be swept for
-        its objects.
-        """
+        interrupted = opened.state.open_run
+        self.interrupted = tuple(dict.fromkeys((*opened.state.unswept, *([interrupted] if interrupted else []))))
+        """Runs before that did not end: their intents are in the state, the world is to be swept for their objects."""
 
     def __enter__(self) -> Session:
         return self
@@ -271,6 +271,10 @@ class Session:
     def outputs(self, values: Mapping[str, Any]) -> None:
         """Replace the outputs."""
         self._write("outputs", values=values)
+
+    def swept(self, runs: Iterable[str], removed: Iterable[Mapping[str, str]]) -> None:
+        """Say that the world was searched for what interrupted runs left. removed: address and name of each."""
+        self._write("swept", runs=list(runs), removed=[dict(item) for item in removed])
 
     def plan_used(self, identity: str) -> None:
         """Remember that a saved plan was used."""

@@ -41,7 +41,7 @@ def test_everything_moves_even_an_interrupted_run(tmp_path: Path) -> None:
     old, new = stores(tmp_path)
     ledger = filled(old)
     moved = migrate(old, new, HOLDER)
-    assert (moved.lineage, moved.serial, moved.records, moved.snapshots, moved.blobs) == ("lineage", 3, 2, 4, 1)
+    assert (moved.lineage, moved.serial, moved.records, moved.snapshots, moved.blobs) == ("lineage", 3, 2, 4, 3)
     state = Ledger(new).open_read()
     assert state == ledger.open_read()
     assert (set(state.records), set(state.operations), state.open_run) == ({"r1", "r2"}, {"late"}, "r3")

@@ -56,6 +56,7 @@ def test_a_run_leaves_its_records_and_history_in_the_next_serial(ledger: Ledger)
     assert [(h.action, h.outcome, h.who) for h in state.history] == [
         ("create", "passed", "ada"),
         ("decision", "", "bob"),
+        ("apply", "done", "ada"),
     ]
     assert state.outputs == {"url": "x"}
     assert state.used_plans == ("p1",)
@@ -129,7 +130,7 @@ def test_adopt_taint_forget_unknown_and_put_record(ledger: Ledger) -> None:
         session.forget("a", "by hand")
         state = session.end("done")
     assert set(state.records) == {"c"}
-    assert [h.action for h in state.history] == ["create", "adopt", "taint", "forget"]
+    assert [h.action for h in state.history] == ["create", "adopt", "taint", "forget", "apply"]
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 2**53, {1: 2}, object(), "\ud800"])
