@@ -60,7 +60,7 @@ def record_lines(record: Record) -> list[str]:
     lines = [f"{record.address}" + (" (tainted)" if record.status == "tainted" else "")]
     for name in SHOWN.get(record.kind, tuple(record.attributes)):
         value = record.attributes.get(name)
-        if value not in (None, {}, []):
+        if value not in (None, "", {}, []):
             lines.append(f"  {name:<12} {value_text(value)}")
     return lines
 

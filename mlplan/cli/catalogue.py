@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import typer
@@ -32,9 +32,8 @@ COMMANDS = {
 }
 
 
-def register(application: typer.Typer, words: Sequence[str]) -> None:
-    """Add the command that `words` ask for; every command when they ask for help or for one that is unknown."""
-    wanted = words[0] if words else ""
+def register(application: typer.Typer, wanted: str) -> None:
+    """Add the command that is wanted; every command when it is none of them: for help, and to suggest the one that was meant."""
     names = [COMMANDS[wanted]] if wanted in COMMANDS else list(dict.fromkeys(COMMANDS.values()))
     for name in names:
         importlib.import_module(f"mlplan.cli.{name}").register(application)

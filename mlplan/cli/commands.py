@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import typer
 
 from mlplan.cli import catalogue
@@ -26,8 +24,8 @@ Exit codes:
 """
 
 
-def application(words: Sequence[str]) -> typer.Typer:
-    """Return the application with what these words need."""
+def application(command: str = "") -> typer.Typer:
+    """Return the application with one command, or with all when it is none of them."""
     made = typer.Typer(
         name="mlplan",
         help=HELP,
@@ -38,7 +36,7 @@ def application(words: Sequence[str]) -> typer.Typer:
         context_settings={"help_option_names": ["--help", "-h"]},
     )
     made.callback()(_root)
-    catalogue.register(made, words)
+    catalogue.register(made, command)
     return made
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -84,31 +85,58 @@ def validate(
 
 def fmt(
     paths: Annotated[
-        list[Path] | None, typer.Argument(help="Files or folders; the current folder when left out.")
+        list[Path] | None,
+        typer.Argument(help='Files or folders; "-" for stdin to stdout; the current folder when left out.'),
     ] = None,
     check: Annotated[bool, typer.Option("--check", help="Change nothing; exit 3 when a file would change.")] = False,
-    diff: Annotated[bool, typer.Option("--diff", help="Show what would change.")] = False,
-) -> int:
-    """Bring HCL files into the one layout, comments kept."""
-    from mlplan.app.fmt import formatted
+    diff: Annotated[bool, typer.Option("--diff", help="Show what changes.")] = False,
+    write: Annotated[bool, typer.Option("--write/--no-write", help="Write the files.")] = True,
+    show: Annotated[bool, typer.Option("--list/--no-list", help="Name the files that change.")] = True,
+    recursive: Annotated[bool, typer.Option("--recursive", help="Folders inside folders as well.")] = False,
+    chdir: Chdir = Path(), no_color: NoColor = False,
+) -> int:  # fmt: skip
+    """Bring HCL files into the one layout, comments kept. The files that change are named on stdout."""
+    from mlplan.app.fmt import STDIN, format_one, formatted
 
-    changed = False
-    for path, before, after in formatted(paths or [Path()]):
+    root = settings(chdir, no_color=no_color).root if chdir != Path() else Path()
+    if paths == [Path("-")]:
+        made = format_one(Path(STDIN), sys.stdin.read())
+        errors.show(made.diagnostics, made.sources)
+        sys.stdout.write(
+            "".join(_difference(made.before, made.after, STDIN)) if diff else made.after if not check else ""
+        )
+        return 1 if made.diagnostics else 3 if check and made.changes else 0
+    changed = failed = False
+    for made in formatted([root / path for path in paths or [Path()]], recursive):
+        failed = failed or bool(made.diagnostics)
+        errors.show(made.diagnostics, made.sources)
+        if not made.changes:
+            continue
         changed = True
-        sys.stdout.write(f"{path}\n")
+        if show:
+            sys.stdout.write(f"{made.path}\n")
         if diff:
-            lines = difflib.unified_diff(
-                before.splitlines(True), after.splitlines(True), f"{path} (now)", f"{path} (formatted)"
-            )
-            sys.stdout.writelines(lines)
-        if not check and not diff:
-            path.write_text(after, encoding="utf-8")
-    return 3 if check and changed else 0
+            sys.stdout.writelines(_difference(made.before, made.after, str(made.path)))
+        if write and not check:
+            made.path.write_bytes(made.after.encode())
+    return 1 if failed else 3 if check and changed else 0
 
 
-def version() -> int:
-    """Print the version."""
+def _difference(before: str, after: str, name: str) -> Iterator[str]:
+    yield from difflib.unified_diff(
+        before.splitlines(True), after.splitlines(True), f"{name} (now)", f"{name} (formatted)"
+    )
+
+
+def version(json: Json = False) -> int:
+    """Print the version of mlplan, and with --json those of Python and of the installed providers and stores."""
     from mlplan import __version__
 
-    sys.stdout.write(f"mlplan {__version__}\n")
+    if json:
+        from mlplan.app.version import version as use_case
+        from mlplan.report.json_text import dumps
+
+        sys.stdout.write(dumps(use_case()) + "\n")
+    else:
+        sys.stdout.write(f"mlplan {__version__}\n")
     return 0

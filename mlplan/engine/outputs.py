@@ -7,8 +7,10 @@ from typing import Any
 
 from mlplan.config.program import Program
 from mlplan.engine.kind import Options
+from mlplan.engine.plain import plain
 from mlplan.engine.types import OutputChange
 from mlplan.lang.diagnostic import DiagnosticError, has_errors
+from mlplan.lang.values import Unknown
 from mlplan.ledger.records import State
 
 SENSITIVE = "(sensitive)"
@@ -27,6 +29,19 @@ def output_changes(
     for name in sorted({*state.outputs, *after}):
         output = after.get(name)
         secret = output is not None and output.sensitive
-        value = None if output is None else SENSITIVE if secret else output.value
+        value = None if output is None else SENSITIVE if secret else _settled(output.value)
         changes.append(OutputChange(name, state.outputs.get(name), value, secret))
     return tuple(changes)
+
+
+def _settled(value: Any) -> Any:
+    """Return a value in the form in which the state keeps it, so that the two compare; one with unknown parts as it is."""
+    return value if _has_unknown(value) else plain(value)
+
+
+def _has_unknown(value: Any) -> bool:
+    if isinstance(value, Unknown):
+        return True
+    if isinstance(value, Mapping):
+        return any(_has_unknown(v) for v in value.values())
+    return isinstance(value, list | tuple) and any(_has_unknown(v) for v in value)
