@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlplan.app.compose import Project
+from mlplan.engine.context import RunContext
 from mlplan.engine.events import Event, Listener
-from mlplan.engine.execute import Executor, RunContext, RunResult
+from mlplan.engine.execute import Executor, RunResult
 from mlplan.engine.kind import Options
 from mlplan.engine.memory import Memory
 from mlplan.engine.outputs import output_changes
@@ -124,12 +125,14 @@ def _carry_out(
     project: Project, made: Plan, options: Options, session: Session, listener: Listener, identity: str, run: Run | None
 ) -> Applied:
     world = project.world()
-    context = RunContext(project.program, world, session, options, identity, listener)
+    context = RunContext(
+        project.program, world, session, options, identity, listener, [c.address for c in made.changes]
+    )
     if run is not None:
         run.context = context
     result = Executor(made, project.kinds, session, context).run(options.parallelism)
     state = session.state
-    memory = Memory(state.records, project.kinds)
+    memory = Memory.of(state.records, project.kinds)
     try:
         changes = output_changes(project.program, state, options, memory.values)
     except DiagnosticError:

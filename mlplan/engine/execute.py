@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import threading
 import time
 import traceback
-from collections.abc import Iterable, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from collections import deque
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from queue import SimpleQueue
 
-from mlplan.config.program import Program
-from mlplan.engine.events import Event, Listener
-from mlplan.engine.kind import Kind, Options
-from mlplan.engine.memory import Memory
-from mlplan.engine.plan import World, from_provider
-from mlplan.engine.types import EXIT_CODES, Desired, Outcome, Plan, Result, Step, most_serious
+from mlplan.engine.context import RunContext
+from mlplan.engine.events import Event
+from mlplan.engine.kind import Kind
+from mlplan.engine.plan import from_provider
+from mlplan.engine.selection import REFRESH
+from mlplan.engine.types import EXIT_CODES, Outcome, Plan, Result, Step, most_serious
 from mlplan.lang.diagnostic import Diagnostic, DiagnosticError
 from mlplan.ledger.evidence import Evidence
-from mlplan.ledger.records import Operation, Record, State
+from mlplan.ledger.records import Operation
 from mlplan.ledger.session import Session
-from mlplan.spi.capabilities import Provider, ProviderError
+from mlplan.spi.capabilities import ProviderError
 from mlplan.spi.store import StoreError
 
 FORGET = "forget"
@@ -42,96 +41,12 @@ class RunResult:
         return most_serious({*codes, 1} if self.cancelled and not codes else codes)
 
 
-class RunContext:
-    """The `Context` of kinds for one run. Thread-safe: the session serialises what is journaled."""
-
-    def __init__(
-        self, program: Program, world: World, session: Session, options: Options, run: str, listener: Listener
-    ) -> None:
-        self.root: Path = world.root
-        self.run = run
-        self.options = options
-        self.services: Any = world.services
-        self.cancelled = threading.Event()
-        self._program = program
-        self._world = world
-        self._session = session
-        self._listener = listener
-        self._instances = {instance.address: instance for instance in program.instances}
-
-    @property
-    def state(self) -> State:
-        """The state as of now."""
-        return self._session.state
-
-    def now(self) -> float:
-        """Return seconds since the epoch."""
-        return time.time()
-
-    def wait(self, seconds: float) -> bool:
-        """Sleep; return True when the run was cancelled meanwhile."""
-        return self.cancelled.wait(seconds)
-
-    def record(self, address: str) -> Record | None:
-        """Return what the state keeps now."""
-        return self._session.record(address)
-
-    def desired(self, address: str) -> Desired:
-        """Return what the files want with all that is known now."""
-        found = self.find_desired(address)
-        if found is None:
-            raise KeyError(address)
-        return found
-
-    def find_desired(self, address: str) -> Desired | None:
-        """Return what the files want, or None."""
-        instance = self._instances.get(address)
-        if instance is not None:
-            values = Memory(self.state.records, self._world.kinds).values
-            arguments, diagnostics = self._program.decode(instance, values)
-            if any(d.is_error for d in diagnostics):
-                raise DiagnosticError(*diagnostics)
-            return Desired(
-                address, instance.kind, instance.name, arguments, tuple(instance.dependencies), instance.provider,
-                span=instance.span, prevent_destroy=instance.lifecycle.prevent_destroy,
-                ignore_changes=tuple(instance.lifecycle.ignore_changes),
-            )  # fmt: skip
-        parents = (a for a in self._instances if address.startswith(a + "."))
-        for parent in parents:
-            desired = self.desired(parent)
-            for child in self._world.kinds[desired.kind].children(desired):
-                if child.address == address:
-                    return child
-        return None
-
-    def provider(self, name: str | None) -> Provider:
-        """Return a configured provider."""
-        return self._world.provider(name)
-
-    def accepted(self, step: Step, handle: Mapping[str, Any]) -> None:
-        """Journal what finds a running thing again."""
-        self._session.accepted(step.address, handle)
-
-    def keep(self, record: Record, evidence: Iterable[Evidence] = ()) -> None:
-        """Journal a record in the middle of a step."""
-        self._session.evidence(evidence)
-        self._session.put_record(record)
-
-    def tell(self, event: Event) -> None:
-        """Pass an event on with its time."""
-        self._listener(replace(event, at=event.at or self.now()))
-
-    def put_blob(self, key: str, data: bytes) -> None:
-        """Store a document."""
-        self._world.put_blob(key, data)
-
-    def get_blob(self, key: str) -> bytes | None:
-        """Return a stored document."""
-        return self._world.blob(key)
-
-
 class Executor:
-    """Runs one plan. The caller owns the session: it begins before and ends after."""
+    """Runs one plan. The caller owns the session: it begins before and ends after.
+
+    Scheduling costs the same for every step, however many there are: a step counts the needs that are not done yet, and who
+    finishes tells those that wait for it. No more steps are handed to threads than may run, so that none begins after Ctrl-C.
+    """
 
     def __init__(self, plan: Plan, kinds: Mapping[str, Kind], session: Session, context: RunContext) -> None:
         self._plan = plan
@@ -141,6 +56,12 @@ class Executor:
         self._outcomes: dict[str, Outcome] = {}
         self._resumed: dict[str, Operation] = {}
         self._fatal: StoreError | None = None
+        self._steps = {step.id: step for step in plan.steps}
+        self._missing = {step.id: sum(need in self._steps for need in step.needs) for step in plan.steps}
+        self._dependants: dict[str, list[str]] = {}
+        for step in plan.steps:
+            for need in step.needs:
+                self._dependants.setdefault(need, []).append(step.id)
 
     def run(self, parallelism: int) -> RunResult:
         """Recover what an earlier run left, then carry out the steps.
@@ -151,24 +72,48 @@ class Executor:
         moves = {c.moved_from: c.address for c in self._plan.changes if c.moved_from is not None}
         if moves:
             self._session.move(moves)
-        waiting = {step.id: step for step in self._plan.steps}
-        running: dict[Future[Outcome], Step] = {}
+        ready = deque(step.id for step in self._plan.steps if not self._missing[step.id])
+        finished: SimpleQueue[tuple[str, Outcome]] = SimpleQueue()
+        running = 0
         with ThreadPoolExecutor(max_workers=parallelism) as pool:
-            while waiting or running:
-                for step in self._ready(waiting):
-                    del waiting[step.id]
-                    running[pool.submit(self._one, step)] = step
+            while True:
+                while ready and running < parallelism and not self._stopped:
+                    pool.submit(self._one, self._steps[ready.popleft()], finished)
+                    running += 1
                 if not running:
                     break
-                done, _ = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
-                for future in done:
-                    self._outcomes[running.pop(future).id] = future.result()
-        for step in waiting.values():
-            self._outcomes[step.id] = self._skip(step)
+                step, outcome = finished.get()
+                running -= 1
+                ready.extend(self._settle(step, outcome))
+        for step in self._steps:
+            if step not in self._outcomes:
+                self._outcomes[step] = Outcome(Result.SKIPPED, "not started: the run was stopped")
         if self._fatal is not None:
             raise self._fatal
         ordered = {step.id: self._outcomes[step.id] for step in self._plan.steps}
         return RunResult(ordered, self._context.cancelled.is_set())
+
+    @property
+    def _stopped(self) -> bool:
+        return self._context.cancelled.is_set() or self._fatal is not None
+
+    def _settle(self, step: str, outcome: Outcome) -> list[str]:
+        """Take in how a step ended; return the steps that can begin now. Those that never can are skipped, with what stops them."""
+        self._outcomes[step] = outcome
+        ready = []
+        if outcome.result in GOOD:
+            for dependant in self._dependants.get(step, ()):
+                self._missing[dependant] -= 1
+                if not self._missing[dependant] and dependant not in self._outcomes:
+                    ready.append(dependant)
+            return ready
+        skipped = Outcome(Result.SKIPPED, f"not started: {step} {outcome.result}")
+        queue = list(self._dependants.get(step, ()))
+        for dependant in queue:  # grows while it is walked
+            if dependant not in self._outcomes:
+                self._outcomes[dependant] = skipped
+                queue += self._dependants.get(dependant, ())
+        return ready
 
     def _recover(self) -> None:
         steps = {(step.id, step.token): step for step in self._plan.steps}
@@ -180,29 +125,14 @@ class Executor:
             self._session.abort(operation.address, operation.step, "no longer wanted")
             self._context.tell(Event("note", operation.address, f"cleaned up the unfinished step {operation.step}"))
 
-    def _ready(self, waiting: dict[str, Step]) -> list[Step]:
-        if self._context.cancelled.is_set() or self._fatal is not None:
-            return []
-        ready, skipped = [], []
-        for step in waiting.values():
-            outcomes = [self._outcomes.get(need) for need in step.needs]
-            if any(o is not None and o.result not in GOOD for o in outcomes):
-                skipped.append(step)
-            elif all(o is not None for o in outcomes):
-                ready.append(step)
-        for step in skipped:
-            self._outcomes[step.id] = self._skip(step)
-            del waiting[step.id]
-        return ready
+    def _one(self, step: Step, finished: SimpleQueue[tuple[str, Outcome]]) -> None:
+        outcome = Outcome(Result.FAILED, "the run was left in the middle of this step")
+        try:
+            outcome = self._told(step)
+        finally:
+            finished.put((step.id, outcome))  # whatever happened: the scheduler waits for exactly one answer a step
 
-    def _skip(self, step: Step) -> Outcome:
-        for need in step.needs:
-            outcome = self._outcomes.get(need)
-            if outcome is not None and outcome.result not in GOOD:
-                return Outcome(Result.SKIPPED, f"not started: {need} {outcome.result}")
-        return Outcome(Result.SKIPPED, "not started: the run was stopped")
-
-    def _one(self, step: Step) -> Outcome:
+    def _told(self, step: Step) -> Outcome:
         started = time.time()
         context = self._context
         context.tell(Event("step_started", step.address, step.summary, step.id))
@@ -221,6 +151,10 @@ class Executor:
         if step.action == FORGET:
             self._session.forget(step.address, step.summary)
             return Outcome(Result.DONE, step.summary)
+        if step.action == REFRESH:
+            evidence = tuple(Evidence.from_json(document) for document in step.inputs["evidence"])
+            self._session.evidence(evidence)
+            return Outcome(Result.DONE, step.summary, evidence=evidence)
         resumed = self._resumed.get(step.id)
         if resumed is None:
             self._session.intent(Operation(step.address, step.id, step.action, step.kind, step.token, step.inputs))

@@ -20,14 +20,20 @@ from mlplan.spi.schema import BlockSchema
 
 @dataclass(frozen=True)
 class Options:
-    """How a plan is made and carried out. wait: stay until rollouts end, instead of one look and exit."""
+    """How a plan is made and carried out.
+
+    wait: stay until rollouts end, instead of one look and exit. refresh_only: keep what the world says, change nothing.
+    changed: addresses whose files changed, when only these and what depends on them are wanted; None: no such wish.
+    """
 
     destroy: bool = False
     refresh: bool = True
+    refresh_only: bool = False
     unattended: bool = False
     targets: tuple[str, ...] = ()
     excludes: tuple[str, ...] = ()
     replace: tuple[str, ...] = ()
+    changed: tuple[str, ...] | None = None
     only_kinds: tuple[str, ...] = ()
     wait: bool = True
     parallelism: int = 10
@@ -73,6 +79,7 @@ class Context(Protocol):
 
     root: Path
     run: str
+    lineage: str
     options: Options
     services: Any
     cancelled: threading.Event

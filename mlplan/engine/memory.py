@@ -2,40 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from mlplan.engine.kind import Kind
 from mlplan.lang.values import Unknown
 from mlplan.ledger.records import Record
 
+_CHILD = re.compile(r'(.+)\.([A-Za-z_][\w-]*)\[(?:"(?:[^"\\]|\\.)*"|\d+)\]', re.DOTALL)
+
 
 class Memory:
-    """Looks up remembered attributes; built once over all records, so that each look-up costs only what it returns."""
+    """Looks up remembered attributes. Records are asked for one by one, so that a look-up costs only what it returns and
+    sees what the run has done so far. children: addresses below each address, from `below`.
+    """
 
-    def __init__(self, records: Mapping[str, Record], kinds: Mapping[str, Kind]) -> None:
-        self._records = records
+    def __init__(
+        self, record: Callable[[str], Record | None], kinds: Mapping[str, Kind], children: Mapping[str, Sequence[str]]
+    ) -> None:
+        self._record = record
         self._kinds = kinds
-        self._below: dict[str, list[Record]] = {}
-        for record in records.values():
-            parent, found, _ = record.address.rpartition(f".{record.kind}[")
-            if found and parent in records:
-                self._below.setdefault(parent, []).append(record)
+        self._children = children
 
-    def children(self, address: str) -> list[Record]:
-        """Return the records of computed instances below an address."""
-        return self._below.get(address, [])
+    @staticmethod
+    def of(records: Mapping[str, Record], kinds: Mapping[str, Kind]) -> Memory:
+        """Return the memory of a state that does not change any more."""
+        return Memory(records.get, kinds, below(records, kinds))
 
     def values(self, address: str) -> dict[str, Any] | None:
         """Return the computed attributes of an address, its children's included; None without a record."""
-        record = self._records.get(address)
+        record = self._record(address)
         if record is None:
             return None
+        own = computed(self._kinds, record.kind, address, record.attributes)
+        children = [r for r in map(self._record, self._children.get(address, ())) if r is not None]
+        if not children:
+            return own
         return with_children(
-            address,
-            computed(self._kinds, record.kind, address, record.attributes),
-            [(c.address, computed(self._kinds, c.kind, c.address, c.attributes)) for c in self.children(address)],
+            address, own, [(c.address, computed(self._kinds, c.kind, c.address, c.attributes)) for c in children]
         )
+
+
+def below(addresses: Iterable[str], kinds: Mapping[str, Kind]) -> dict[str, list[str]]:
+    """Return the addresses of computed instances under the address that each belongs to: those that end in `.kind[key]`."""
+    found: dict[str, list[str]] = {}
+    for address in dict.fromkeys(addresses):
+        match = _CHILD.fullmatch(address) if address.endswith("]") else None
+        if match is not None and match[2] in kinds:
+            found.setdefault(match[1], []).append(address)
+    return found
+
+
+def parents(address: str) -> Iterator[str]:
+    """Yield every address above `address`, the nearest first."""
+    cut = address.rfind(".")
+    while cut > 0:
+        yield address[:cut]
+        cut = address.rfind(".", 0, cut)
 
 
 def computed(kinds: Mapping[str, Kind], kind: str, address: str, attributes: Mapping[str, Any]) -> dict[str, Any]:

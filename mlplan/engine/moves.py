@@ -14,7 +14,7 @@ def moved_addresses(program: Program, state: State) -> dict[str, str]:
     moves: dict[str, str] = {}
     for block in program.moved:
         for address in state.records:
-            if address == block.source or address.startswith((block.source + ".", block.source + "[")):
+            if under(address, block.source):
                 target = block.target + address[len(block.source) :]
                 if target not in state.records:
                     moves[address] = target
@@ -32,3 +32,8 @@ def renamed(state: State, moves: Mapping[str, str]) -> State:
         )
         records[moved.address] = moved
     return replace(state, records=records)
+
+
+def under(address: str, other: str) -> bool:
+    """Tell whether `address` is `other`, an instance of it, or something inside it."""
+    return address.startswith(other) and address[len(other) : len(other) + 1] in ("", ".", "[")

@@ -7,7 +7,7 @@ the second goes in dependency order with what each change would make true, and d
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,15 +15,20 @@ from typing import Any
 
 from mlplan.config.program import Instance, Program
 from mlplan.engine import graph
+from mlplan.engine.fields import worded
 from mlplan.engine.kind import Kind, Options, View
 from mlplan.engine.memory import Memory, computed, with_children
-from mlplan.engine.moves import moved_addresses, renamed
+from mlplan.engine.moves import moved_addresses, renamed, under
 from mlplan.engine.outputs import output_changes
+from mlplan.engine.selection import Selection, select
 from mlplan.engine.types import Action, Change, Desired, Observation, Plan, Reason
 from mlplan.lang.diagnostic import Diagnostic, DiagnosticError
 from mlplan.ledger.evidence import digest_of
 from mlplan.ledger.records import Record, State
 from mlplan.spi.capabilities import Provider, ProviderError
+
+OBSERVERS = 64
+"""Into how many portions the observing is cut; more than any parallelism, so that a slow one does not hold up many."""
 
 
 @dataclass(frozen=True)
@@ -52,14 +57,14 @@ class _Planning:
     desired: dict[str, Desired] = field(default_factory=dict)
     observations: dict[str, Observation] = field(default_factory=dict)
     changes: dict[str, Change] = field(default_factory=dict)
-    diagnostics: list[Diagnostic] = field(default_factory=list)
+    diagnostics: dict[Diagnostic, None] = field(default_factory=dict)
     below: dict[str, list[str]] = field(default_factory=dict)
     memory: Memory = field(init=False)
     view: View = field(init=False)
 
     def __post_init__(self) -> None:
         w = self.world
-        self.memory = Memory(self.state.records, w.kinds)
+        self.memory = Memory.of(self.state.records, w.kinds)
         self.view = View(
             w.root, self.state, self.options, w.now, w.provider, w.services, w.blob,
             self.desired, self.observations, self.changes,
@@ -74,7 +79,7 @@ def make_plan(program: Program, state: State, world: World, options: Options) ->
     for instance in instances.values():
         _decode(planning, instance, planning.memory.values)
     if any(d.is_error for d in planning.diagnostics):
-        return _finish(planning, [], moves)
+        return _finish(planning, Selection(), moves)
     _observe_all(planning)
     order = _order(planning)
     for address in order:
@@ -82,30 +87,35 @@ def make_plan(program: Program, state: State, world: World, options: Options) ->
     for record in planning.state.records.values():
         if record.address not in planning.desired:
             planning.changes[record.address] = _plan_removal(planning, record)
-    selected = _select(planning)
-    return _finish(planning, selected, moves)
+    selection = select(planning.changes.values(), planning.observations, planning.view)
+    return _finish(planning, selection, moves)
 
 
 def _decode(planning: _Planning, instance: Instance, values: Callable[[str], Mapping[str, Any] | None]) -> None:
     arguments, diagnostics = planning.program.decode(instance, values)
-    planning.diagnostics += [d for d in diagnostics if d not in planning.diagnostics]
+    planning.diagnostics.update(dict.fromkeys(diagnostics))
     kind = planning.world.kinds[instance.kind]
-    desired = Desired(
-        instance.address, instance.kind, instance.name, arguments, tuple(instance.dependencies), instance.provider,
-        span=instance.span, prevent_destroy=instance.lifecycle.prevent_destroy,
-        ignore_changes=tuple(instance.lifecycle.ignore_changes),
-    )  # fmt: skip
+    desired = desired_of(instance, arguments)
     if any(d.is_error for d in diagnostics):
         planning.desired[instance.address] = desired
         return
     problems = [d.at(instance.span, instance.address) for d in kind.check(desired)]
-    planning.diagnostics += [d for d in problems if d not in planning.diagnostics]
+    planning.diagnostics.update(dict.fromkeys(problems))
     planning.desired[instance.address] = desired
     if not any(d.is_error for d in problems):
         for child in kind.children(desired):
             before = planning.desired.get(child.address)
             # Decoded a second time, a child keeps what the order was made by.
             planning.desired[child.address] = replace(child, dependencies=before.dependencies) if before else child
+
+
+def desired_of(instance: Instance, arguments: Mapping[str, Any]) -> Desired:
+    """Return what the files want of an instance."""
+    return Desired(
+        instance.address, instance.kind, instance.name, arguments, tuple(instance.dependencies), instance.provider,
+        span=instance.span, prevent_destroy=instance.lifecycle.prevent_destroy,
+        ignore_changes=tuple(instance.lifecycle.ignore_changes),
+    )  # fmt: skip
 
 
 def _observe_all(planning: _Planning) -> None:
@@ -123,8 +133,11 @@ def _observe_all(planning: _Planning) -> None:
         except DiagnosticError as error:
             return Observation(diagnostics=tuple(d.at(address=address) for d in error.diagnostics))
 
+    # In portions: a task for every address would cost more than most of them take.
+    portions = [addresses[start::OBSERVERS] for start in range(min(OBSERVERS, len(addresses)))]
     with ThreadPoolExecutor(max_workers=planning.options.parallelism) as pool:
-        planning.observations.update(zip(addresses, pool.map(observe, addresses), strict=True))
+        for portion, seen in zip(portions, pool.map(lambda p: [observe(a) for a in p], portions), strict=True):
+            planning.observations.update(zip(portion, seen, strict=True))
 
 
 def _kind_of(record: Record | None) -> str:
@@ -164,11 +177,18 @@ def _plan_one(planning: _Planning, address: str, instances: Mapping[str, Instanc
         change = Change(
             address, desired.kind, Action.KEEP, diagnostics=tuple(d.at(desired.span, address) for d in found)
         )
-    surprises = tuple(d.at(desired.span, address) for d in seen.diagnostics if d not in change.diagnostics)
+    unseen = tuple(d.at(desired.span, address) for d in seen.diagnostics if d not in change.diagnostics)
     if desired.parent is not None:
         planning.below.setdefault(desired.parent, []).append(address)
+    record = planning.view.record(address)
     planning.changes[address] = replace(
-        change, dependencies=desired.dependencies, diagnostics=(*surprises, *change.diagnostics)
+        change,
+        dependencies=desired.dependencies,
+        diagnostics=(*unseen, *change.diagnostics),
+        fields=worded(change.fields, kind.schema),
+        before=record.attributes if record is not None else None,
+        arguments=desired.arguments,
+        surprises=seen.surprises,
     )
 
 
@@ -187,60 +207,36 @@ def _planned(planning: _Planning, address: str) -> dict[str, Any] | None:
 
 def _plan_removal(planning: _Planning, record: Record) -> Change:
     kind = planning.world.kinds[record.kind]
-    if record.address in {removed.address for removed in planning.program.removed if not removed.destroy}:
+    if any(under(record.address, removed.address) for removed in planning.program.removed if not removed.destroy):
         step = planning.view.step(record, "forget", f"forget {record.address}, leave it running", {})
-        return Change(record.address, record.kind, Action.FORGET, steps=(step,), dependencies=record.dependencies)
-    change = kind.diff(None, record, planning.observations[record.address], planning.view)
+        change = Change(record.address, record.kind, Action.FORGET, steps=(step,))
+    else:
+        change = kind.diff(None, record, planning.observations[record.address], planning.view)
+        if change.action is Action.REMOVE and record.attributes.get("prevent_destroy"):
+            change = replace(change, diagnostics=(*change.diagnostics, _protected(record.address)))
     reason = "destroy was asked for" if planning.options.destroy else "no longer in the files"
-    return replace(change, reasons=change.reasons or (Reason(reason),), dependencies=record.dependencies)
+    return replace(
+        change, reasons=change.reasons or (Reason(reason),), dependencies=record.dependencies, before=record.attributes
+    )
 
 
-def _select(planning: _Planning) -> list[Change]:
-    """Return the changes after --target, --exclude and the rules of unattended runs; what is left out keeps no steps."""
-    edges = {change.address: change.dependencies for change in planning.changes.values()}
-    wanted = set(edges)
-    options = planning.options
-    if options.targets:
-        roots = [a for a in edges if any(a == t or a.startswith((t + ".", t + "[")) for t in options.targets)]
-        unmatched = [t for t in options.targets if not any(a == t or a.startswith((t + ".", t + "[")) for a in edges)]
-        planning.diagnostics += [
-            Diagnostic("unknown-target", "Nothing has this address", f"--target {t} matches no instance and no record.")
-            for t in unmatched
-        ]
-        wanted = graph.closure(roots, edges)
-    if options.excludes:
-        roots = [a for a in edges if any(a == t or a.startswith((t + ".", t + "[")) for t in options.excludes)]
-        wanted -= graph.closure(roots, graph.reverse(edges))
-    chosen = []
-    for change in planning.changes.values():
-        other_kind = bool(options.only_kinds) and change.kind not in options.only_kinds
-        if change.address not in wanted or other_kind or (options.unattended and change.action is Action.REMOVE):
-            chosen.append(replace(change, action=Action.KEEP, steps=(), reasons=(), fields=()))
-        else:
-            chosen.append(change)
-    return chosen
+def _protected(address: str) -> Diagnostic:
+    detail = f"{address} was declared with lifecycle.prevent_destroy. Take that out, apply, and remove it then."
+    return Diagnostic("prevent-destroy", "This is protected against removal", detail, address=address)
 
 
-def _finish(planning: _Planning, changes: Sequence[Change], moves: Mapping[str, str]) -> Plan:
-    state, world = planning.state, planning.world
-    targets = {new: old for old, new in moves.items()}
+def _finish(planning: _Planning, selection: Selection, moves: Mapping[str, str]) -> Plan:
+    state, world, options = planning.state, planning.world, planning.options
+    came_from = {new: old for old, new in moves.items()}
     changes = [
-        replace(c, moved_from=targets[c.address], action=Action.MOVE if c.action is Action.KEEP else c.action)
-        if c.address in targets
+        replace(c, moved_from=came_from[c.address], action=Action.MOVE if c.action is Action.KEEP else c.action)
+        if c.address in came_from
         else c
-        for c in changes
+        for c in selection.changes
     ]
-    left = tuple(
-        f"{c.address} is no longer in the files; removals need an attended apply"
-        for c in planning.changes.values()
-        if planning.options.unattended and c.action is Action.REMOVE
-    )
-    guard_removals(planning, changes)
-    diagnostics = [*planning.diagnostics, *(d for c in changes for d in c.diagnostics)]
+    diagnostics = [*planning.diagnostics, *selection.diagnostics, *(d for c in changes for d in c.diagnostics)]
     failed = any(d.is_error for d in diagnostics)
-    outputs = (
-        () if failed else output_changes(planning.program, state, planning.options, lambda a: _planned(planning, a))
-    )
+    outputs = () if failed else output_changes(planning.program, state, options, lambda a: _planned(planning, a))
     return Plan(
         id=uuid.uuid4().hex,
         created=world.now,
@@ -254,27 +250,15 @@ def _finish(planning: _Planning, changes: Sequence[Change], moves: Mapping[str, 
         steps=() if failed else graph.link_steps(changes),
         outputs=outputs,
         pending=tuple(state.operations.values()),
-        destroy=planning.options.destroy,
-        unattended=planning.options.unattended,
-        targets=planning.options.targets,
-        left=left,
+        destroy=options.destroy,
+        unattended=options.unattended,
+        refresh_only=options.refresh_only,
+        targets=options.targets,
+        excludes=options.excludes,
+        replace=options.replace,
+        left=selection.left,
         diagnostics=tuple(dict.fromkeys(diagnostics)),
     )
-
-
-def guard_removals(planning: _Planning, changes: Sequence[Change]) -> None:
-    """Refuse to remove what the files protect with prevent_destroy, and what the record says was protected."""
-    for change in changes:
-        record = planning.view.record(change.address)
-        if change.action is Action.REMOVE and record is not None and record.attributes.get("prevent_destroy"):
-            planning.diagnostics.append(
-                Diagnostic(
-                    "prevent-destroy",
-                    "This is protected against removal",
-                    f"{change.address} was declared with lifecycle.prevent_destroy. Take that out, apply, and remove it then.",
-                    address=change.address,
-                )
-            )
 
 
 def state_digest(state: State) -> str:

@@ -74,11 +74,12 @@ class Reason:
 
 @dataclass(frozen=True)
 class FieldChange:
-    """One attribute before and after; `after` may be `Unknown`."""
+    """One attribute before and after; `after` may be `Unknown`. labels: of a nested block, how many it has; None: no block."""
 
     name: str
     before: Any
     after: Any
+    labels: int | None = None
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,9 @@ class Change:
 
     planned: computed attributes after the change, `Unknown` where only a run can tell. questions: gates that decide during
     apply, in words. notes: (label, text) lines such as ("waits for", "24h in staging"). held: why it stays at an earlier
-    version. breach: what a monitor says. blocked: evidence that says no already. evidence: what is known.
+    version. breach: what a monitor says. blocked: evidence that says no already. evidence: what is known. Filled in by the
+    engine: moved_from, dependencies, before (the record's attributes; None without a record), arguments (as the files give
+    them; may hold `Unknown` and `Secret`), surprises (what the world shows that nobody planned).
     """
 
     address: str
@@ -124,6 +127,9 @@ class Change:
     diagnostics: tuple[Diagnostic, ...] = ()
     moved_from: str | None = None
     dependencies: tuple[str, ...] = ()
+    before: Mapping[str, Any] | None = None
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    surprises: tuple[str, ...] = ()
 
     @property
     def cause(self) -> Cause:
@@ -143,11 +149,25 @@ class OutputChange:
 
 
 @dataclass(frozen=True)
+class Given:
+    """What the command line gave to the files when a plan was saved, so that applying it needs no repetition.
+
+    withheld: variables whose values are sensitive; their values are nowhere in the plan and must be given again.
+    programs: name -> version of mlplan and of the plug-ins.
+    """
+
+    variables: Mapping[str, str] = field(default_factory=dict)
+    variable_files: tuple[str, ...] = ()
+    withheld: tuple[str, ...] = ()
+    programs: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Plan:
     """Everything an apply needs to know, and everything a reviewer wants to.
 
     serial and head: the state it was made from (head: digest over records, so that a journal without snapshot counts).
-    config and pins: digests. created: seconds since the epoch. left: what an unattended run will not do, in words.
+    config and pins: digests. created: seconds since the epoch. left: what would change and is not part of this, in words.
     """
 
     id: str
@@ -164,9 +184,13 @@ class Plan:
     pending: tuple[Operation, ...] = ()
     destroy: bool = False
     unattended: bool = False
+    refresh_only: bool = False
     targets: tuple[str, ...] = ()
+    excludes: tuple[str, ...] = ()
+    replace: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
+    given: Given = field(default_factory=Given)
 
     def change(self, address: str) -> Change | None:
         """Return the change of an address."""

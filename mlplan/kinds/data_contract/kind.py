@@ -155,11 +155,11 @@ class DataContractKind:
         if blocked:
             reason = "; ".join(e.message or e.question for e in blocked)
             refused = {"what": [seen.attributes["snapshot"], seen.attributes["contract"]], "reason": reason}
-            kept = new_record(desired, record, context.state.lineage, {**prior, "refused": refused}, evidence=digests)
+            kept = new_record(desired, record, context.lineage, {**prior, "refused": refused}, evidence=digests)
             return Outcome(Result.REFUSED, f"refused: {reason}", kept, evidence=seen.evidence)
         attributes = {**seen.attributes, "refused": None, "profile": reading.profile_blob(desired, seen, context)}
         attributes["verdict"] = str(worst(e.verdict for e in seen.evidence if e.severity == "block"))
-        kept = new_record(desired, record, context.state.lineage, attributes, evidence=digests)
+        kept = new_record(desired, record, context.lineage, attributes, evidence=digests)
         context.services.pins.put(step.address, reading.pin(desired, attributes))
         return Outcome(Result.DONE, f"{attributes['rows']:,} rows keep the contract", kept, evidence=seen.evidence)
 

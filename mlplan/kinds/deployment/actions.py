@@ -28,11 +28,11 @@ def execute(step: Step, context: Context) -> Outcome:
         return remove(step, context)
     desired = context.desired(step.address)
     environment = context.desired(str(desired.arguments["environment"]))
-    where = place(desired, environment, context.state.lineage, context.run)
+    where = place(desired, environment, context.lineage, context.run)
     record = context.record(step.address) or new_record(
         replace(desired, provider=where.provider),
         None,
-        context.state.lineage,
+        context.lineage,
         {"model": where.model, "environment": str(desired.arguments["environment"]), "rejected": {}},
     )
     if step.action == "repair":
@@ -257,7 +257,7 @@ def remove(step: Step, context: Context) -> Outcome:
         return Outcome(Result.UNCHANGED, "nothing was there")
     provider = context.provider(record.provider)
     splits, serves = capabilities.splits(provider), capabilities.serves(provider)
-    mine = {"mlplan.lineage": context.state.lineage, "mlplan.address": step.address}
+    mine = {"mlplan.lineage": context.lineage, "mlplan.address": step.address}
     for endpoint in splits.list_endpoints(mine):
         splits.remove_endpoint(endpoint.name)
     for unit in serves.list_units(mine):
@@ -272,7 +272,7 @@ def abandon(operation: Operation, context: Context) -> None:
     if record is None or desired is None or not record.attributes.get("rollout"):
         return
     environment = context.desired(str(desired.arguments["environment"]))
-    where = place(desired, environment, context.state.lineage, context.run)
+    where = place(desired, environment, context.lineage, context.run)
     rollout = Rollout.from_json(record.attributes["rollout"])
     versions = _versions(where, record, context, rollout.target, rollout.stable)
     ticker = Ticker(where, record, versions, context, operation.step)

@@ -77,7 +77,7 @@ class EnvironmentKind:
         context.provider(desired.provider).check()
         attributes = {"ready": True, "settings": plain(desired.arguments)}
         inputs = digest_of([desired.provider, attributes["settings"]])
-        record = new_record(desired, context.record(step.address), context.state.lineage, attributes, inputs=inputs)
+        record = new_record(desired, context.record(step.address), context.lineage, attributes, inputs=inputs)
         return Outcome(Result.DONE, "ready", record)
 
     def abandon(self, operation: Operation, context: Context) -> None:

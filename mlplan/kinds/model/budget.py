@@ -49,7 +49,7 @@ def _measure(candidate: Any, desired: Desired, step: Step, context: Context) -> 
     """Return latencies in milliseconds, peak memory in bytes, and what went wrong."""
     serves = capabilities.serves(context.provider(desired.provider))
     where = Place(
-        f"{step.address}.budget", step.address, context.state.lineage, desired.provider, None,
+        f"{step.address}.budget", step.address, context.lineage, desired.provider, None,
         "/v2/health/ready", 1, Policy(), (), {}, context.run, tuple((desired.arguments.get("package") or {}).get("trust") or ()),
     )  # fmt: skip
     unit: UnitSpec = where.unit(f"v{candidate.number}", candidate.artifact, context.services)

@@ -93,7 +93,7 @@ def _spec(step: Step, job: Job, name: str, attempt: int, folder: Path, context: 
         job.timeout,
         job.memory,
         job.cpu,
-        labels(context.state.lineage, step.address, step.token, context.run),
+        labels(context.lineage, step.address, step.token, context.run),
     )
 
 

@@ -59,7 +59,7 @@ def _conclude(
     overridden = (record.attributes.get("overrides") or {}).get(entry["recipe"]) or {}
     blocking = [e for e in blocking if _gate_name(e) not in overridden]
     reason = "; ".join(f"gate {_gate_name(e)}: {e.message}" for e in blocking)
-    lineage = context.state.lineage
+    lineage = context.lineage
     if not blocking:
         attributes = _accepted(record, number, entry)
         kept = new_record(desired, record, lineage, attributes, evidence=digests)

@@ -88,7 +88,7 @@ def train(step: Step, context: Context) -> Outcome:
         )
         return Outcome(Result.FAILED, f"training failed: {done.why()}", diagnostics=(problem,))
     attributes = _with_candidate(record, step, done, context)
-    kept = new_record(desired, record, context.state.lineage, attributes)
+    kept = new_record(desired, record, context.lineage, attributes)
     return Outcome(Result.DONE, f"v{step.inputs['version']} trained in {done.status.seconds:.1f} s", kept)
 
 
@@ -149,7 +149,7 @@ def seal(step: Step, context: Context) -> Outcome:
         stage="sealed", artifact=answer["digest"], size=answer["size"], features=answer["features"],
         classes=answer["classes"], versions=answer["versions"],
     )  # fmt: skip
-    kept = new_record(desired, record, context.state.lineage, {**record.attributes, "candidate": candidate})
+    kept = new_record(desired, record, context.lineage, {**record.attributes, "candidate": candidate})
     return Outcome(Result.DONE, f"sealed as {answer['digest'][7:19]} ({answer['size']:,} bytes)", kept)
 
 
@@ -185,7 +185,7 @@ def reuse(step: Step, context: Context) -> Outcome:
         return Outcome(Result.FAILED, f"the artifact of v{number} is gone from the store")
     attributes = {**record.attributes, **accepted(number, version), "candidate": None}
     context.tell(Event("note", step.address, f"v{number} again, nothing to train", step.id))
-    return Outcome(Result.DONE, f"v{number} again", new_record(desired, record, context.state.lineage, attributes))
+    return Outcome(Result.DONE, f"v{number} again", new_record(desired, record, context.lineage, attributes))
 
 
 def accepted(number: str, version: Mapping[str, Any]) -> dict[str, Any]:

@@ -126,7 +126,7 @@ class MonitorKind:
                 "breached": prior.get("breached") or {},
                 "verdict": prior.get("verdict", "inconclusive"),
             }
-            kept = new_record(desired, record, context.state.lineage, attributes, inputs=inputs)
+            kept = new_record(desired, record, context.lineage, attributes, inputs=inputs)
             return Outcome(Result.DONE, "watching", kept)
         now, version = context.now(), step.inputs["version"]
         breached = {n: b for n, b in (prior.get("breached") or {}).items() if n not in step.inputs["over"]}
@@ -138,7 +138,7 @@ class MonitorKind:
         verdict = "fail" if breached else "pass"
         since = min((b["since"] for b in breached.values()), default=None)
         attributes = {**prior, "breached": breached, "verdict": verdict, "since": since}
-        kept = new_record(desired, record, context.state.lineage, attributes, inputs=inputs)
+        kept = new_record(desired, record, context.lineage, attributes, inputs=inputs)
         return Outcome(Result.DONE, step.summary, kept)
 
     def _notify(self, desired: Desired, watch: str) -> dict[str, Any]:
