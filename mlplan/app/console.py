@@ -65,7 +65,7 @@ def open_console(settings: Settings) -> Console:
     project = open_project(settings)
     values: Any = lambda _: None  # noqa: E731  (nothing is remembered)
     if project.ledger.exists():
-        values = Memory(project.ledger.open_read().records, project.kinds).values
+        values = Memory.of(project.ledger.open_read().records, project.kinds).values
     return Console(project.program.scope.inside(None, values), project.warnings)
 
 
