@@ -21,13 +21,16 @@ COMMANDS = {
     "output": "showing",
     "history": "showing",
     "explain": "showing",
+    "evidence": "knowing",
     "comment": "showing",
     "state": "showing",
+    "workspace": "workspace",
     "promote": "deciding",
     "release": "deciding",
     "override": "deciding",
     "force-unlock": "deciding",
     "console": "console",
+    "providers": "knowing",
     "version": "project",
 }
 

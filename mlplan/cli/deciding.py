@@ -36,7 +36,7 @@ def register(application: typer.Typer) -> None:
 def promote(
     name: Annotated[str, typer.Argument(help="Where to, as flights@production.")],
     reason: Reason = "", who: Who = None,
-    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "default",  # noqa: B006
+    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "",  # noqa: B006
 ) -> int:  # fmt: skip
     """Approve the version that waits to come into an environment; the next apply brings it there."""
     opened = project(settings(chdir, var, var_file, workspace))
@@ -47,7 +47,7 @@ def promote(
 def release(
     name: Annotated[str, typer.Argument(help="What to release: a model, a contract, or flights@production.")],
     reason: Reason = "",
-    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "default",  # noqa: B006
+    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "",  # noqa: B006
 ) -> int:  # fmt: skip
     """End a hold: what was rejected may be tried again by the next apply."""
     opened = project(settings(chdir, var, var_file, workspace))
@@ -58,7 +58,7 @@ def release(
 def override(
     gate: Annotated[str, typer.Argument(help="The gate, as model.fraud.gate.fair_by_age.")],
     reason: Reason = "", who: Who = None,
-    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "default",  # noqa: B006
+    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "",  # noqa: B006
 ) -> int:  # fmt: skip
     """Let the newest rejected version pass one gate, with a reason that is kept."""
     opened = project(settings(chdir, var, var_file, workspace))
@@ -66,7 +66,7 @@ def override(
     return 0
 
 
-def force_unlock(chdir: Chdir = Path(), workspace: Workspace = "default") -> int:
+def force_unlock(chdir: Chdir = Path(), workspace: Workspace = "") -> int:
     """Take the lock away from a run that is gone; whatever it still tries to write is refused."""
     opened = project(settings(chdir, workspace=workspace))
     holder = opened.ledger.break_lock()
