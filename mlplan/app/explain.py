@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -23,11 +23,17 @@ SHOWN = {
 }
 
 
-def happenings(state: State, name: str | None, at: str | None) -> list[Happening]:
-    """Return the history, of one address and up to a moment when asked. Raises: DiagnosticError."""
-    found = list(state.history)
+def happenings(
+    state: State, name: str | None, at: str | None, lines: Sequence[Happening] | None = None
+) -> list[Happening]:
+    """Return the history, of one address and up to a moment when asked. lines: instead of those that the state holds.
+
+    Raises: DiagnosticError.
+    """
+    found = list(state.history if lines is None else lines)
     if name is not None:
-        address = resolve_address(name, state)
+        known = {h.address for h in found}
+        address = name if name in known else resolve_address(name, state)
         found = [h for h in found if h.address == address]
     if at is not None:
         try:
@@ -43,6 +49,14 @@ def happenings(state: State, name: str | None, at: str | None) -> list[Happening
 def happening_json(happening: Happening) -> dict[str, Any]:
     """Return one line of history as JSON."""
     return asdict(happening)
+
+
+def happening_text(happening: Happening) -> str:
+    """Return one line of history in words: when, where, what, how it ended, why, who."""
+    moment = datetime.fromtimestamp(happening.at, UTC).isoformat(sep=" ", timespec="seconds")
+    words = one_line(happening.summary, 400)
+    who = f"  ({one_line(happening.who, 60)})" if happening.who else ""
+    return f"{moment}  {happening.address or '-'}  {happening.action}  {one_line(happening.outcome, 200)}: {words}{who}"
 
 
 def state_text(state: State) -> str:

@@ -1,4 +1,4 @@
-"""Commands by which people decide: promote, release, override, force-unlock."""
+"""Commands by which people decide: promote, release, override."""
 
 from __future__ import annotations
 
@@ -30,13 +30,12 @@ def register(application: typer.Typer) -> None:
         application, override,
         examples="mlplan override model.fraud.gate.fair_by_age --reason 'the group has 12 rows' --who ada",
     )  # fmt: skip
-    add(application, force_unlock, examples="mlplan force-unlock")
 
 
 def promote(
     name: Annotated[str, typer.Argument(help="Where to, as flights@production.")],
     reason: Reason = "", who: Who = None,
-    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "",  # noqa: B006
+    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "default",  # noqa: B006
 ) -> int:  # fmt: skip
     """Approve the version that waits to come into an environment; the next apply brings it there."""
     opened = project(settings(chdir, var, var_file, workspace))
@@ -47,7 +46,7 @@ def promote(
 def release(
     name: Annotated[str, typer.Argument(help="What to release: a model, a contract, or flights@production.")],
     reason: Reason = "",
-    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "",  # noqa: B006
+    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "default",  # noqa: B006
 ) -> int:  # fmt: skip
     """End a hold: what was rejected may be tried again by the next apply."""
     opened = project(settings(chdir, var, var_file, workspace))
@@ -58,19 +57,9 @@ def release(
 def override(
     gate: Annotated[str, typer.Argument(help="The gate, as model.fraud.gate.fair_by_age.")],
     reason: Reason = "", who: Who = None,
-    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "",  # noqa: B006
+    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "default",  # noqa: B006
 ) -> int:  # fmt: skip
     """Let the newest rejected version pass one gate, with a reason that is kept."""
     opened = project(settings(chdir, var, var_file, workspace))
     sys.stderr.write(decide.override(opened, gate, reason, who) + ". Next: mlplan apply\n")
-    return 0
-
-
-def force_unlock(chdir: Chdir = Path(), workspace: Workspace = "") -> int:
-    """Take the lock away from a run that is gone; whatever it still tries to write is refused."""
-    opened = project(settings(chdir, workspace=workspace))
-    holder = opened.ledger.break_lock()
-    sys.stderr.write(
-        f"Taken from {holder.who} on {holder.host} (run {holder.run}).\n" if holder else "Nobody held it.\n"
-    )
     return 0

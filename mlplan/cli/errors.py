@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-import time
 import traceback
 from collections.abc import Callable, Mapping
 
 from mlplan.lang.diagnostic import Diagnostic, DiagnosticError
 from mlplan.lang.source import SourceFile
 from mlplan.spi.capabilities import ProviderError
-from mlplan.spi.store import Conflict, LockHeld, StoreDamaged, StoreError
+from mlplan.spi.store import Conflict, LockHeld, StoreError
 
 STALE = frozenset({"plan-stale", "plan-tampered"})
 
@@ -20,25 +19,15 @@ STALE = frozenset({"plan-stale", "plan-tampered"})
 def guarded(action: Callable[[], int]) -> int:
     """Run a command; every failure becomes a message and an exit code."""
     try:
-        code = action()
-        sys.stdout.flush()  # here, since at the end of the interpreter a pipe without a reader would make noise
-        return code
+        return action()
     except DiagnosticError as error:
         show(error.diagnostics)
         return 6 if {d.code for d in error.diagnostics} & STALE else 1
-    except LockHeld as error:
-        show((locked(error),))
-        return 6
-    except Conflict as error:
-        detail = f"{error.detail} Somebody else wrote meanwhile; run again."
-        show((Diagnostic("state-conflict", error.summary, detail),))
-        return 6
-    except StoreDamaged as error:
-        show((Diagnostic("state-damaged", error.summary, error.detail),))
-        return 1
     except StoreError as error:
-        show((Diagnostic("state-error", error.summary, error.detail),))
-        return 1
+        from mlplan.ledger.damage import problem
+
+        show((problem(error),))
+        return 6 if isinstance(error, LockHeld | Conflict) else 1
     except ProviderError as error:
         show((Diagnostic("provider-error", error.summary, error.detail),))
         return 1
@@ -77,17 +66,3 @@ def show(diagnostics: tuple[Diagnostic, ...], sources: Mapping[str, SourceFile] 
 
         sources = sources_of(diagnostics)
     sys.stderr.write(diagnostics_text(diagnostics, sources, stderr_style()))
-
-
-def locked(error: LockHeld) -> Diagnostic:
-    """Return who holds the lock, since when, for what."""
-    holder = error.holder
-    if holder is None:
-        detail = "Another run holds the lock. Wait for it, or use --lock-timeout 5m."
-    else:
-        age = max(0.0, time.time() - holder.since)
-        detail = (
-            f"{holder.who} on {holder.host} (process {holder.pid}) has held it for {age:.0f} s, for {holder.operation} "
-            f"(run {holder.run}). Wait for it, or use --lock-timeout 5m."
-        )
-    return Diagnostic("state-locked", "The state is locked", detail)

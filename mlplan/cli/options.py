@@ -23,13 +23,7 @@ VarFile = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Write JSON for programs instead of text.")]
 NoColor = Annotated[bool, typer.Option("--no-color", help="No colour, as with NO_COLOR in the environment.")]
-Workspace = Annotated[
-    str,
-    typer.Option(
-        "--workspace", help="Which state of this project; the selected one when left out.", show_default=False,
-        envvar="MLPLAN_WORKSPACE",
-    ),
-]  # fmt: skip
+Workspace = Annotated[str, typer.Option("--workspace", help="Which state of this project.", envvar="MLPLAN_WORKSPACE")]
 Target = Annotated[
     list[str],
     typer.Option("--target", help="Only this address and what it needs. May be repeated.", show_default=False),
@@ -46,14 +40,12 @@ AutoApprove = Annotated[bool, typer.Option("--auto-approve", "-y", help="Do not 
 
 
 def settings(
-    chdir: Path, var: list[str] | None = None, var_file: list[Path] | None = None, workspace: str = "",
+    chdir: Path, var: list[str] | None = None, var_file: list[Path] | None = None, workspace: str = "default",
     no_color: bool = False,
 ) -> Settings:  # fmt: skip
     """Return what the command line says. Raises: DiagnosticError (invalid-option)."""
     from mlplan.app.compose import Settings
-    from mlplan.app.workspace import selected
 
-    chdir = chdir if chdir != Path() else terminal.root()
     terminal.choose(no_color, chdir)
     variables = {}
     for text in var or ():
@@ -63,9 +55,7 @@ def settings(
         variables[name.strip()] = value
     if not chdir.is_dir():
         raise DiagnosticError(_invalid(f"--chdir {chdir} is not a folder."))
-    root = chdir.resolve()
-    name = workspace or os.environ.get("MLPLAN_WORKSPACE") or selected(root)
-    return Settings(root, variables, tuple(var_file or ()), dict(os.environ), name)
+    return Settings(chdir.resolve(), variables, tuple(var_file or ()), dict(os.environ), workspace)
 
 
 def project(given: Settings) -> Project:

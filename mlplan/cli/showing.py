@@ -1,9 +1,8 @@
-"""Commands that only read: show, output, state, history, explain, comment."""
+"""Commands that only read: show, output, explain, comment."""
 
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,8 +15,6 @@ from mlplan.cli.options import Chdir, Json, NoColor, Var, VarFile, Workspace, pr
 from mlplan.cli.terminal import stdout_style
 from mlplan.engine.kind import Options
 from mlplan.lang.diagnostic import Diagnostic, DiagnosticError, suggestion
-
-state_application = typer.Typer(help="Look into the state.", no_args_is_help=True, rich_markup_mode=None)
 
 
 def register(application: typer.Typer) -> None:
@@ -38,13 +35,6 @@ def register(application: typer.Typer) -> None:
         """,
     )  # fmt: skip
     add(
-        application, history,
-        examples="""
-        mlplan history
-        mlplan history fraud@production --at 2026-01-31
-        """,
-    )  # fmt: skip
-    add(
         application, explain,
         examples="""
         mlplan explain fraud@production
@@ -57,14 +47,11 @@ def register(application: typer.Typer) -> None:
         mlplan plan --out plan.mlplan && mlplan comment plan.mlplan --out comment.md
         """,
     )  # fmt: skip
-    add(state_application, state_list, "list", examples="mlplan state list")
-    add(state_application, state_show, "show", examples="mlplan state show fraud@production")
-    application.add_typer(state_application, name="state")
 
 
 def show(
     plan_file: Annotated[Path | None, typer.Argument(help="A saved plan; left out, the state.")] = None,
-    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "",  # noqa: B006
+    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "default",  # noqa: B006
     json: Json = False, no_color: NoColor = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="The plan as a pull request shows it.")] = False,
 ) -> int:  # fmt: skip
@@ -93,7 +80,7 @@ def show(
 
 def output(
     name: Annotated[str | None, typer.Argument(help="One output; left out, all.")] = None,
-    chdir: Chdir = Path(), workspace: Workspace = "", json: Json = False,
+    chdir: Chdir = Path(), workspace: Workspace = "default", json: Json = False,
     raw: Annotated[bool, typer.Option("--raw", help="The bare value, for scripts.")] = False,
 ) -> int:  # fmt: skip
     """Print outputs of the last apply."""
@@ -122,28 +109,9 @@ def output(
     return 0
 
 
-def history(
-    name: Annotated[str | None, typer.Argument(help="An address, or flights@production.")] = None,
-    chdir: Chdir = Path(), workspace: Workspace = "", json: Json = False,
-    at: Annotated[str | None, typer.Option("--at", help="Only up to this moment, as 2026-01-31 or with a time.")] = None,
-) -> int:  # fmt: skip
-    """Tell what was done and decided, newest last."""
-    from mlplan.report.json_text import dumps
-
-    state = use_cases.read_state(project(settings(chdir, workspace=workspace)))
-    found = explaining.happenings(state, name, at)
-    if json:
-        sys.stdout.write(dumps([explaining.happening_json(h) for h in found]) + "\n")
-        return 0
-    for item in found:
-        moment = datetime.fromtimestamp(item.at, UTC).isoformat(sep=" ", timespec="seconds")
-        sys.stdout.write(f"{moment}  {item.address}  {item.action}  {item.outcome}: {item.summary}\n")
-    return 0
-
-
 def explain(
     name: Annotated[str, typer.Argument(help="An address, or flights@production.")],
-    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "", no_color: NoColor = False,  # noqa: B006
+    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "default", no_color: NoColor = False,  # noqa: B006
 ) -> int:  # fmt: skip
     """Print the whole chain of why: what is recorded, on what evidence, from what, and what would change next."""
     opened = project(settings(chdir, var, var_file, workspace, no_color))
@@ -155,7 +123,7 @@ def explain(
 def comment(
     plan_file: Annotated[Path, typer.Argument(help="A saved plan.")],
     out: Annotated[Path | None, typer.Option("--out", help="Where to write; stdout when left out.")] = None,
-    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "",  # noqa: B006
+    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "default",  # noqa: B006
 ) -> int:  # fmt: skip
     """Write the Markdown that a pull request shows for a saved plan."""
     from mlplan.report.markdown import plan_markdown
@@ -166,26 +134,4 @@ def comment(
         sys.stdout.write(text)
     else:
         out.write_text(text, encoding="utf-8")
-    return 0
-
-
-def state_list(chdir: Chdir = Path(), workspace: Workspace = "") -> int:
-    """List the addresses that the state remembers."""
-    state = use_cases.read_state(project(settings(chdir, workspace=workspace)))
-    sys.stdout.writelines(f"{address}\n" for address in sorted(state.records))
-    return 0
-
-
-def state_show(
-    name: Annotated[str, typer.Argument(help="An address, or flights@production.")],
-    chdir: Chdir = Path(), workspace: Workspace = "",
-) -> int:  # fmt: skip
-    """Print what the state remembers of one address, as JSON."""
-    from mlplan.app.decide import resolve_address
-    from mlplan.report.json_text import dumps, state_json
-
-    state = use_cases.read_state(project(settings(chdir, workspace=workspace)))
-    address = resolve_address(name, state)
-    record = next(r for r in state_json(state)["records"] if r["address"] == address)
-    sys.stdout.write(dumps(record) + "\n")
     return 0

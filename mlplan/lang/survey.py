@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 from mlplan.lang.scope import Budget
 from mlplan.lang.values import Secret, Unknown, Value, elements
 
-_ATOMS = (str, bool, Decimal)
+_ATOMS = (str, bool)
 
 
 def survey(value: Value, budget: Budget) -> tuple[Unknown | None, bool]:
@@ -24,7 +22,7 @@ def survey(value: Value, budget: Budget) -> tuple[Unknown | None, bool]:
             continue
         if isinstance(item, Secret):
             tainted = True
-        inside = elements(item)
-        stack += [part for part in inside if part is not None and not isinstance(part, _ATOMS)]
-        budget.step(1 + len(inside))
+        before = len(stack)
+        stack.extend(elements(item))
+        budget.step(1 + len(stack) - before)
     return unknown, tainted

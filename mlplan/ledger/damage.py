@@ -41,13 +41,17 @@ def problem(error: StoreError) -> Diagnostic:
     if isinstance(error, LockHeld):
         return Diagnostic("state-locked", "State is locked", _locked(error))
     if isinstance(error, Conflict):
-        return Diagnostic("state-conflict", "State was changed by somebody else", error.detail or error.summary)
+        return Diagnostic("state-conflict", "Nothing was written to the state", _sentences(error))
     if isinstance(error, StoreDamaged):
-        detail = error.detail if OPTIONS in error.detail else f"{error.summary}: {error.detail}\n{OPTIONS}"
+        detail = error.detail if OPTIONS in error.detail else f"{_sentences(error)}\n{OPTIONS}"
         return Diagnostic("state-damaged", "State is damaged", detail)
     if isinstance(error, NewerFormat):
         return Diagnostic("state-newer", "State was written by a newer mlplan", error.detail)
-    return Diagnostic("state-store", "State store failed", f"{error.summary}: {error.detail}".removesuffix(": "))
+    return Diagnostic("state-store", "State store failed", _sentences(error))
+
+
+def _sentences(error: StoreError) -> str:
+    return f"{error.summary}. {error.detail}".strip()
 
 
 def _locked(error: LockHeld) -> str:
@@ -58,7 +62,7 @@ def _locked(error: LockHeld) -> str:
         return "Another run holds the lock; it has not written yet who it is. Try again."
     since = datetime.fromtimestamp(holder.since, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     return (
-        f"{holder.who} holds it on {holder.host} (process {holder.pid}) since {since}, for {holder.operation}, "
-        f"run {holder.run}. Wait with --lock-timeout. The lock of a process that died is free by itself; only when "
-        "the holder hangs and will not come back, take it away:\n\n  mlplan force-unlock"
+        f"{holder.who} on {holder.host} (process {holder.pid}) holds it since {since}, for {holder.operation}, run "
+        f"{holder.run or 'unnamed'}. Wait with --lock-timeout 5m. The lock of a process that died is free by itself; only "
+        f"when the holder hangs and will not come back, take it away:\n\n  mlplan force-unlock {holder.run}".rstrip()
     )

@@ -245,7 +245,7 @@ class Builder:
         self._plans.append(data["id"])
 
     def _happen(self, entry: Entry, action: str, summary: str, outcome: str, evidence: tuple[str, ...] = ()) -> None:
-        self._tell(entry, entry.data["address"], action, summary, outcome, entry.data.get("who", ""), evidence)
+        self._tell(entry, entry.data.get("address", ""), action, summary, outcome, entry.data.get("who", ""), evidence)
 
     def _tell(
         self, entry: Entry, address: str, action: str, summary: str, outcome: str, who: str = "",
