@@ -21,13 +21,16 @@ COMMANDS = {
     "output": "showing",
     "history": "stating",
     "explain": "showing",
+    "evidence": "knowing",
     "comment": "showing",
     "state": "stating",
+    "workspace": "workspace",
     "promote": "deciding",
     "release": "deciding",
     "override": "deciding",
     "force-unlock": "stating",
     "console": "console",
+    "providers": "knowing",
     "version": "project",
 }
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import typer
 
-from mlplan.cli import catalogue
+from mlplan.cli import catalogue, terminal
+from mlplan.cli.options import Chdir
 
 HELP = """Plan and apply for machine-learning delivery: from data snapshot to traffic split, declared in HCL.
 
@@ -40,6 +43,6 @@ def application(command: str = "") -> typer.Typer:
     return made
 
 
-def _root() -> None:
-    # Without it typer would make a lone command the whole application, and "mlplan plan" would be an argument of it.
-    pass
+def _root(chdir: Chdir = Path()) -> None:
+    # Without a callback typer would make a lone command the whole application, and "mlplan plan" would be an argument of it.
+    terminal.choose(False, chdir)

@@ -37,7 +37,7 @@ def register(application: typer.Typer) -> None:
 
 
 def console(
-    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "default", no_color: NoColor = False,  # noqa: B006
+    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "", no_color: NoColor = False,  # noqa: B006
 ) -> int:  # fmt: skip
     """Evaluate expressions: interactive on a terminal, else one a line from stdin, the value of each to stdout.
 

@@ -35,7 +35,7 @@ def register(application: typer.Typer) -> None:
 def promote(
     name: Annotated[str, typer.Argument(help="Where to, as flights@production.")],
     reason: Reason = "", who: Who = None,
-    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "default",  # noqa: B006
+    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "",  # noqa: B006
 ) -> int:  # fmt: skip
     """Approve the version that waits to come into an environment; the next apply brings it there."""
     opened = project(settings(chdir, var, var_file, workspace))
@@ -46,7 +46,7 @@ def promote(
 def release(
     name: Annotated[str, typer.Argument(help="What to release: a model, a contract, or flights@production.")],
     reason: Reason = "",
-    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "default",  # noqa: B006
+    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "",  # noqa: B006
 ) -> int:  # fmt: skip
     """End a hold: what was rejected may be tried again by the next apply."""
     opened = project(settings(chdir, var, var_file, workspace))
@@ -57,7 +57,7 @@ def release(
 def override(
     gate: Annotated[str, typer.Argument(help="The gate, as model.fraud.gate.fair_by_age.")],
     reason: Reason = "", who: Who = None,
-    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "default",  # noqa: B006
+    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "",  # noqa: B006
 ) -> int:  # fmt: skip
     """Let the newest rejected version pass one gate, with a reason that is kept."""
     opened = project(settings(chdir, var, var_file, workspace))

@@ -19,7 +19,9 @@ STALE = frozenset({"plan-stale", "plan-tampered"})
 def guarded(action: Callable[[], int]) -> int:
     """Run a command; every failure becomes a message and an exit code."""
     try:
-        return action()
+        code = action()
+        sys.stdout.flush()  # here, since at the end of the interpreter a pipe without a reader would make noise
+        return code
     except DiagnosticError as error:
         show(error.diagnostics)
         return 6 if {d.code for d in error.diagnostics} & STALE else 1

@@ -23,7 +23,13 @@ VarFile = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Write JSON for programs instead of text.")]
 NoColor = Annotated[bool, typer.Option("--no-color", help="No colour, as with NO_COLOR in the environment.")]
-Workspace = Annotated[str, typer.Option("--workspace", help="Which state of this project.", envvar="MLPLAN_WORKSPACE")]
+Workspace = Annotated[
+    str,
+    typer.Option(
+        "--workspace", help="Which state of this project; the selected one when left out.", show_default=False,
+        envvar="MLPLAN_WORKSPACE",
+    ),
+]  # fmt: skip
 Target = Annotated[
     list[str],
     typer.Option("--target", help="Only this address and what it needs. May be repeated.", show_default=False),
@@ -40,12 +46,14 @@ AutoApprove = Annotated[bool, typer.Option("--auto-approve", "-y", help="Do not 
 
 
 def settings(
-    chdir: Path, var: list[str] | None = None, var_file: list[Path] | None = None, workspace: str = "default",
+    chdir: Path, var: list[str] | None = None, var_file: list[Path] | None = None, workspace: str = "",
     no_color: bool = False,
 ) -> Settings:  # fmt: skip
     """Return what the command line says. Raises: DiagnosticError (invalid-option)."""
     from mlplan.app.compose import Settings
+    from mlplan.app.workspace import selected
 
+    chdir = chdir if chdir != Path() else terminal.root()
     terminal.choose(no_color, chdir)
     variables = {}
     for text in var or ():
@@ -55,7 +63,9 @@ def settings(
         variables[name.strip()] = value
     if not chdir.is_dir():
         raise DiagnosticError(_invalid(f"--chdir {chdir} is not a folder."))
-    return Settings(chdir.resolve(), variables, tuple(var_file or ()), dict(os.environ), workspace)
+    root = chdir.resolve()
+    name = workspace or os.environ.get("MLPLAN_WORKSPACE") or selected(root)
+    return Settings(root, variables, tuple(var_file or ()), dict(os.environ), name)
 
 
 def project(given: Settings) -> Project:

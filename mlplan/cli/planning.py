@@ -83,7 +83,7 @@ def register(application: typer.Typer) -> None:
 
 
 def plan(
-    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "default",  # noqa: B006
+    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "",  # noqa: B006
     out: Annotated[Path | None, typer.Option("--out", help="Save the plan, signed, for apply.")] = None,
     destroy: Annotated[bool, typer.Option("--destroy", help="Plan to remove everything.")] = False,
     detailed_exitcode: Annotated[bool, typer.Option("--detailed-exitcode", help="Exit 2 when there are changes.")] = False,
@@ -126,7 +126,7 @@ def _show_plan(made: Plan, opened: Project, json: bool, compact: bool = False) -
 
 def apply(
     plan_file: Annotated[Path | None, typer.Argument(help="A saved plan; left out, apply plans and asks.")] = None,
-    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "default",  # noqa: B006
+    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "",  # noqa: B006
     auto_approve: AutoApprove = False, unattended: Unattended = False, no_wait: NoWait = False,
     target: Target = [], exclude: Exclude = [], replace: Replace = [],  # noqa: B006
     lock_timeout: LockTimeout = "0s", parallelism: Parallelism = 10, json: Json = False, no_color: NoColor = False,
@@ -148,7 +148,7 @@ def apply(
 
 
 def destroy(
-    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "default",  # noqa: B006
+    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "",  # noqa: B006
     auto_approve: AutoApprove = False, target: Target = [],  # noqa: B006
     lock_timeout: LockTimeout = "0s", parallelism: Parallelism = 10, json: Json = False, no_color: NoColor = False,
 ) -> int:  # fmt: skip
@@ -159,7 +159,7 @@ def destroy(
 
 
 def check(
-    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "default",  # noqa: B006
+    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "",  # noqa: B006
     target: Target = [], lock_timeout: LockTimeout = "0s", parallelism: Parallelism = 10,  # noqa: B006
     json: Json = False, no_color: NoColor = False,
 ) -> int:  # fmt: skip

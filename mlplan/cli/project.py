@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from mlplan.cli import errors
+from mlplan.cli import errors, terminal
 from mlplan.cli.catalogue import add
 from mlplan.cli.options import Chdir, Json, NoColor, Var, VarFile, Workspace, project, settings
 
@@ -49,7 +49,7 @@ def register(application: typer.Typer) -> None:
 
 
 def init(
-    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "default", no_color: NoColor = False,  # noqa: B006  (typer reads the default)
+    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "", no_color: NoColor = False,  # noqa: B006  (typer reads the default)
 ) -> int:  # fmt: skip
     """Make the state of this project and look whether its providers can work here. Safe to repeat."""
     from mlplan.app.init import init as use_case
@@ -58,7 +58,7 @@ def init(
     made = use_case(opened)
     errors.show(made.warnings)
     what = "State made" if made.created else "State is there already"
-    sys.stderr.write(f"{what} (lineage {made.lineage}, workspace {workspace}).\n")
+    sys.stderr.write(f"{what} (lineage {made.lineage}, workspace {opened.settings.workspace}).\n")
     sys.stderr.write(f"Providers: {', '.join(made.providers) or 'none used'}. Next: mlplan plan\n")
     return 0
 
@@ -71,7 +71,7 @@ def validate(
     from mlplan.cli.terminal import sources_of
     from mlplan.report.json_text import diagnostics_json, dumps
 
-    given = settings(chdir, var, var_file, "default", no_color)
+    given = settings(chdir, var, var_file, no_color=no_color)
     found = use_case(given)
     failed = any(d.is_error for d in found)
     if json:
@@ -98,7 +98,8 @@ def fmt(
     """Bring HCL files into the one layout, comments kept. The files that change are named on stdout."""
     from mlplan.app.fmt import STDIN, format_one, formatted
 
-    root = settings(chdir, no_color=no_color).root if chdir != Path() else Path()
+    terminal.choose(no_color, chdir if chdir != Path() else terminal.root())
+    root = terminal.root()
     if paths == [Path("-")]:
         made = format_one(Path(STDIN), sys.stdin.read())
         errors.show(made.diagnostics, made.sources)

@@ -51,7 +51,7 @@ def register(application: typer.Typer) -> None:
 
 def show(
     plan_file: Annotated[Path | None, typer.Argument(help="A saved plan; left out, the state.")] = None,
-    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "default",  # noqa: B006
+    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "",  # noqa: B006
     json: Json = False, no_color: NoColor = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="The plan as a pull request shows it.")] = False,
 ) -> int:  # fmt: skip
@@ -80,7 +80,7 @@ def show(
 
 def output(
     name: Annotated[str | None, typer.Argument(help="One output; left out, all.")] = None,
-    chdir: Chdir = Path(), workspace: Workspace = "default", json: Json = False,
+    chdir: Chdir = Path(), workspace: Workspace = "", json: Json = False,
     raw: Annotated[bool, typer.Option("--raw", help="The bare value, for scripts.")] = False,
 ) -> int:  # fmt: skip
     """Print outputs of the last apply."""
@@ -111,7 +111,7 @@ def output(
 
 def explain(
     name: Annotated[str, typer.Argument(help="An address, or flights@production.")],
-    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "default", no_color: NoColor = False,  # noqa: B006
+    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "", no_color: NoColor = False,  # noqa: B006
 ) -> int:  # fmt: skip
     """Print the whole chain of why: what is recorded, on what evidence, from what, and what would change next."""
     opened = project(settings(chdir, var, var_file, workspace, no_color))
@@ -123,7 +123,7 @@ def explain(
 def comment(
     plan_file: Annotated[Path, typer.Argument(help="A saved plan.")],
     out: Annotated[Path | None, typer.Option("--out", help="Where to write; stdout when left out.")] = None,
-    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "default",  # noqa: B006
+    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "",  # noqa: B006
 ) -> int:  # fmt: skip
     """Write the Markdown that a pull request shows for a saved plan."""
     from mlplan.report.markdown import plan_markdown

@@ -73,7 +73,7 @@ def memory(
 
 def history(
     name: Annotated[str | None, typer.Argument(help="An address, or flights@production.")] = None,
-    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "default", json: Json = False,  # noqa: B006
+    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "", json: Json = False,  # noqa: B006
     at: Annotated[str | None, typer.Option("--at", help="Only up to this moment, as 2026-01-31 or with a time.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="From the very first line on, not only the newest.")] = False,
 ) -> int:  # fmt: skip
@@ -104,7 +104,7 @@ def history(
 def force_unlock(
     run: Annotated[str | None, typer.Argument(help="The run that holds the lock, as the message names it.")] = None,
     reason: Reason = "", auto_approve: AutoApprove = False,
-    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "default",  # noqa: B006
+    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "",  # noqa: B006
 ) -> int:  # fmt: skip
     """Take the lock from a run that hangs and will not come back; whatever it still tries to write is refused."""
     opened = memory(chdir, workspace, var, var_file)
@@ -136,7 +136,7 @@ def force_unlock(
 
 def state_list(
     names: Annotated[list[str] | None, typer.Argument(help="Only at and below these addresses.")] = None,
-    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "default", json: Json = False,  # noqa: B006
+    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "", json: Json = False,  # noqa: B006
 ) -> int:  # fmt: skip
     """List the addresses that the state remembers."""
     from mlplan.report.json_text import dumps
@@ -154,7 +154,7 @@ def state_list(
 
 def state_show(
     name: Annotated[str, typer.Argument(help="An address, or flights@production.")],
-    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "default",  # noqa: B006
+    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "",  # noqa: B006
     json: Json = False, no_color: NoColor = False,
 ) -> int:  # fmt: skip
     """Show everything that the state remembers of one address."""
@@ -176,7 +176,7 @@ def state_mv(
     source: Annotated[str, typer.Argument(help="The address as it is, with all that is below it.")],
     target: Annotated[str, typer.Argument(help="The address it gets.")],
     dry_run: DryRun = False, lock_timeout: LockTimeout = "0s",
-    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "default",  # noqa: B006
+    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "",  # noqa: B006
 ) -> int:  # fmt: skip
     """Give what is remembered another address, after you renamed a block. In files, a `moved` block does the same."""
     opened = memory(chdir, workspace, var, var_file)
@@ -189,7 +189,7 @@ def state_mv(
 def state_rm(
     names: Annotated[list[str], typer.Argument(help="What to forget, with all that is below it.")],
     dry_run: DryRun = False, auto_approve: AutoApprove = False, lock_timeout: LockTimeout = "0s",
-    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "default",  # noqa: B006
+    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "",  # noqa: B006
 ) -> int:  # fmt: skip
     """Forget addresses without touching what they stand for: servers go on, and mlplan will not manage them any more."""
 
@@ -207,7 +207,7 @@ def state_rm(
 
 def state_pull(
     out: Annotated[Path | None, typer.Option("--out", help="Where to write; stdout when left out.")] = None,
-    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "default",  # noqa: B006
+    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "",  # noqa: B006
 ) -> int:  # fmt: skip
     """Write the present state as one sealed document."""
     document = use_cases.pull(memory(chdir, workspace, var, var_file))
@@ -229,7 +229,7 @@ def state_push(
         bool, typer.Option("--force", help="Take it even if it is older, edited, or of another state.")
     ] = False,
     auto_approve: AutoApprove = False, lock_timeout: LockTimeout = "0s",
-    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "default",  # noqa: B006
+    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "",  # noqa: B006
 ) -> int:  # fmt: skip
     """Make a document the present state. Lineage, serial and seal are checked; what is replaced stays in the history."""
     try:
@@ -246,7 +246,7 @@ def state_push(
 
 def state_history(
     pin: Annotated[str | None, typer.Option("--pin", help="Keep this snapshot for ever: its key or serial.")] = None,
-    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "default", json: Json = False,  # noqa: B006
+    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "", json: Json = False,  # noqa: B006
 ) -> int:  # fmt: skip
     """List the kept snapshots of the state, newest first: the 50 newest, one a day for 90 days, and all that are pinned."""
     from dataclasses import asdict
@@ -271,7 +271,7 @@ def state_history(
 def state_rollback(
     snapshot: Annotated[str, typer.Argument(help="The serial or key of a kept snapshot (mlplan state history).")],
     reason: Reason = "", dry_run: DryRun = False, auto_approve: AutoApprove = False, lock_timeout: LockTimeout = "0s",
-    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "default",  # noqa: B006
+    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "",  # noqa: B006
 ) -> int:  # fmt: skip
     """Make a kept snapshot the present state again. The next plan shows what this means for the world."""
     opened = memory(chdir, workspace, var, var_file)
@@ -289,7 +289,7 @@ def state_rollback(
 def state_diff(
     older: Annotated[str | None, typer.Argument(help="Serial or key; the snapshot before the present one.")] = None,
     newer: Annotated[str | None, typer.Argument(help="Serial or key; the present state.")] = None,
-    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "default", json: Json = False,  # noqa: B006
+    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "", json: Json = False,  # noqa: B006
 ) -> int:  # fmt: skip
     """Show how two snapshots differ."""
     from dataclasses import asdict
@@ -312,7 +312,7 @@ def state_repair(
     ] = None,
     accept: Annotated[bool, typer.Option("--accept", help="Take the file as it was edited by hand.")] = False,
     auto_approve: AutoApprove = False, lock_timeout: LockTimeout = "0s",
-    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "default",  # noqa: B006
+    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "",  # noqa: B006
 ) -> int:  # fmt: skip
     """Show what is wrong with a damaged state and the ways out; with an option, take one. Nothing is thrown away."""
     opened = memory(chdir, workspace, var, var_file)

@@ -26,6 +26,11 @@ def choose(no_color: bool, root: Path) -> None:
     _Choice.root = root
 
 
+def root() -> Path:
+    """Return the folder that was named before the command, or the current one."""
+    return _Choice.root
+
+
 def stdout_style() -> Style:
     """Return the style of stdout."""
     return _style(sys.stdout.isatty())

@@ -45,7 +45,7 @@ def command_word(arguments: Sequence[str]) -> str:
 
 
 def normal(arguments: Sequence[str], known: Vocabulary) -> list[str]:
-    """Return arguments with Terraform's single dash doubled and its global -chdir moved behind the command.
+    """Return arguments with Terraform's single dash doubled.
 
     `-out x` becomes `--out x`, and so does `-oout`, for a message that says what was meant. Values of options, and what follows
     `--`, are left alone.
@@ -60,17 +60,10 @@ def normal(arguments: Sequence[str], known: Vocabulary) -> list[str]:
             words.append(word)
             continue
         name = word[1:].partition("=")[0]
-        if (
-            word.startswith("-")
-            and not word.startswith("--")
-            and len(name) > 1
-            and get_close_matches(name, known.options, 1, 0.7)
-        ):
+        single = word.startswith("-") and not word.startswith("--")
+        if single and len(name) > 1 and get_close_matches(name, known.options, 1, 0.7):
             word = "-" + word
         words += _flag(word, known)
-    if words and words[0].partition("=")[0] == "--chdir":
-        size = 1 if "=" in words[0] else 2
-        words = [*words[size : size + 1], *words[:size], *words[size + 1 :]]
     return words
 
 

@@ -16,6 +16,7 @@ from mlplan.lang.diagnostic import Diagnostic, DiagnosticError
 from mlplan.lang.explain import too_deep
 from mlplan.lang.grammar import Shape
 from mlplan.lang.mask import Mask, Unit
+from mlplan.lang.numbers import parse_number
 from mlplan.lang.scan import Kind
 from mlplan.lang.source import SourceFile, Span
 from mlplan.lang.syntax import (
@@ -259,11 +260,13 @@ class Converter:
     def number(self, shape: Shape) -> Expr:
         text = self.name(shape)
         span = self.of(shape)
-        exponent = text.lower().partition("e")[2]
-        if len(text) > 1000 or len(exponent) > 4:
-            detail = "This number is longer or larger than numbers can be here (1,000 characters, exponents up to 999)."
+        number = parse_number(text) if len(text) <= 1000 else None
+        if number is None:
+            detail = (
+                "This number is longer or larger than numbers can be here (1,000 characters, exponents up to 9999)."
+            )
             raise DiagnosticError(Diagnostic("invalid-number", "Invalid number", detail, span=span))
-        return Literal(Decimal(text), span)
+        return Literal(number, span)
 
     def string(self, shape: Shape) -> Expr:
         return self.templates.build(self.units[_first(shape)].first)
@@ -346,16 +349,23 @@ class Converter:
     def attribute_splat(self, shape: Shape) -> Expr:
         marker = shape[2][1]
         source = self.expr(shape[1])
+        self.nested_splat(source, marker)
         steps = _nodes(shape[2])
         inner = list(steps)
         expr: Expr = SplatItem(self.span(marker, marker))
-        while inner and inner[0][0] == "get_attr":
+        while inner and inner[0][0] in ("get_attr", "short_index"):
             expr = self.apply(expr, inner.pop(0))
         end = _last(steps[len(steps) - len(inner) - 1]) if len(inner) < len(steps) else marker
         result: Expr = Splat(source, expr, False, Span(self.path, source.span.start, self.units[end].end))
         for step in inner:
             result = self.apply(result, step)
         return result
+
+    def nested_splat(self, source: Expr, marker: int) -> None:
+        if isinstance(source, Splat) and not source.full:
+            detail = "A .* cannot stand inside what another .* repeats. Use [*], which can."
+            place = self.span(marker, marker)
+            raise DiagnosticError(Diagnostic("nested-splat", "Nested splat", detail, span=place))
 
     def full_splat(self, shape: Shape) -> Expr:
         marker = shape[2][1]

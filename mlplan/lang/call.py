@@ -9,12 +9,25 @@ from typing import TYPE_CHECKING
 from mlplan.lang.convert import ConversionError, convert
 from mlplan.lang.diagnostic import Diagnostic, DiagnosticError, suggestion
 from mlplan.lang.functions.registry import Function, FunctionError, Parameter
+from mlplan.lang.show import Verbatim
 from mlplan.lang.survey import survey
 from mlplan.lang.syntax import Call, Expr
-from mlplan.lang.values import ListValue, Secret, SetValue, Unknown, Value, bare, bare_deep, elements, secret
+from mlplan.lang.values import (
+    ListValue,
+    Secret,
+    SetValue,
+    Unknown,
+    Value,
+    bare,
+    bare_deep,
+    elements,
+    is_null,
+    normal,
+    secret,
+)
 
 if TYPE_CHECKING:
-    from mlplan.lang.evaluate import _Evaluator
+    from mlplan.lang.evaluator import Evaluator
 
 
 @dataclass(slots=True)
@@ -26,7 +39,7 @@ class _Prepared:
     taint: bool = False
 
 
-def call_function(evaluator: _Evaluator, expr: Call) -> Value:
+def call_function(evaluator: Evaluator, expr: Call) -> Value:
     """Evaluate a call. Raises DiagnosticError."""
     name = expr.name.removeprefix("core::")
     function = evaluator.scope.functions.get(name)
@@ -51,7 +64,7 @@ def call_function(evaluator: _Evaluator, expr: Call) -> Value:
     return secret(result) if taint else result
 
 
-def _unknown_function(evaluator: _Evaluator, expr: Call, name: str) -> DiagnosticError:
+def _unknown_function(evaluator: Evaluator, expr: Call, name: str) -> DiagnosticError:
     if "::" in name:
         detail = f'There is no function named "{expr.name}": only functions of the language itself (core::) exist.'
     else:
@@ -61,14 +74,14 @@ def _unknown_function(evaluator: _Evaluator, expr: Call, name: str) -> Diagnosti
     return DiagnosticError(problem)
 
 
-def _call_lazy(evaluator: _Evaluator, expr: Call, function: Function) -> Value:
+def _call_lazy(evaluator: Evaluator, expr: Call, function: Function) -> Value:
     try:
         return function.implementation(evaluator, expr)
     except FunctionError as error:
         raise _refused(evaluator, expr, function, error) from None
 
 
-def _expand(evaluator: _Evaluator, expr: Call, arguments: Sequence[Value]) -> tuple[Sequence[Value], bool] | Unknown:
+def _expand(evaluator: Evaluator, expr: Call, arguments: Sequence[Value]) -> tuple[Sequence[Value], bool] | Unknown:
     last, taint = bare(arguments[-1])
     if isinstance(last, Unknown):
         return last
@@ -80,7 +93,7 @@ def _expand(evaluator: _Evaluator, expr: Call, arguments: Sequence[Value]) -> tu
     return [*arguments[:-1], *elements(last)], taint
 
 
-def _check_count(evaluator: _Evaluator, expr: Call, function: Function, count: int) -> None:
+def _check_count(evaluator: Evaluator, expr: Call, function: Function, count: int) -> None:
     wanted = len(function.parameters)
     if count < wanted:
         missing = function.parameters[count].name
@@ -97,7 +110,7 @@ def _arguments(count: int) -> str:
     return f"{count} argument" + ("" if count == 1 else "s")
 
 
-def _prepare(evaluator: _Evaluator, expr: Call, function: Function, arguments: Sequence[Value]) -> _Prepared:
+def _prepare(evaluator: Evaluator, expr: Call, function: Function, arguments: Sequence[Value]) -> _Prepared:
     prepared = _Prepared([])
     for number, value in enumerate(arguments):
         parameter = function.parameters[number] if number < len(function.parameters) else function.rest
@@ -108,16 +121,18 @@ def _prepare(evaluator: _Evaluator, expr: Call, function: Function, arguments: S
 
 
 def _argument(
-    evaluator: _Evaluator, expr: Call, prepared: _Prepared, parameter: Parameter, value: Value, at: Expr
+    evaluator: Evaluator, expr: Call, prepared: _Prepared, parameter: Parameter, value: Value, at: Expr
 ) -> Value:
     unknown, tainted = survey(value, evaluator.budget)
+    if isinstance(value, Verbatim) and expr.name != "type":
+        raise _invalid(evaluator, expr, parameter, "the answer of type(…) is no value", at)
     if parameter.shallow:
         value, outer = bare(value)
         prepared.taint = prepared.taint or outer
         unknown = value if isinstance(value, Unknown) else None
     elif not parameter.marked and tainted:
         value, prepared.taint = bare_deep(value)[0], True
-    if value is None or (isinstance(value, Secret) and value.value is None):
+    if is_null(value) or (isinstance(value, Secret) and is_null(value.value)):
         if not parameter.null:
             raise _invalid(evaluator, expr, parameter, "argument must not be null", at)
         return value
@@ -130,12 +145,12 @@ def _argument(
     return converted
 
 
-def _invalid(evaluator: _Evaluator, expr: Call, parameter: Parameter, why: str, at: Expr) -> DiagnosticError:
+def _invalid(evaluator: Evaluator, expr: Call, parameter: Parameter, why: str, at: Expr) -> DiagnosticError:
     detail = f'Invalid value for "{parameter.name}" parameter: {why}.'
     return evaluator.fail(expr, "invalid-argument", "Invalid function argument", detail, at=at)
 
 
-def _run(evaluator: _Evaluator, expr: Call, function: Function, values: list[Value]) -> Value:
+def _run(evaluator: Evaluator, expr: Call, function: Function, values: list[Value]) -> Value:
     try:
         given = [evaluator.scope, *values] if function.scoped else values
         result = function.implementation(*given)
@@ -143,12 +158,14 @@ def _run(evaluator: _Evaluator, expr: Call, function: Function, values: list[Val
         raise _refused(evaluator, expr, function, error) from None
     except ConversionError as error:
         raise _refused(evaluator, expr, function, FunctionError(str(error))) from None
-    size = len(result) if isinstance(result, str) else 16 * sum(1 for _ in elements(result))
-    evaluator.budget.produce(size)
+    if isinstance(result, str):
+        evaluator.budget.produce(len(result))
+        return result if result.isascii() or isinstance(result, Verbatim) else normal(result)
+    evaluator.budget.produce(16 * len(elements(result)))
     return result
 
 
-def _refused(evaluator: _Evaluator, expr: Call, function: Function, error: FunctionError) -> DiagnosticError:
+def _refused(evaluator: Evaluator, expr: Call, function: Function, error: FunctionError) -> DiagnosticError:
     if error.argument is None:
         detail = f'Call to function "{function.name}" failed: {error}.'
         return evaluator.fail(expr, "function-failed", "Error in function call", detail)

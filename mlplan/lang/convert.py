@@ -1,4 +1,4 @@
-"""Conversion of values to types, and the type that several types have in common. Rules of Terraform (go-cty `convert`)."""
+"""Conversion of values to types, by the rules of Terraform (go-cty `convert`). What types have in common is in `unify`."""
 
 from __future__ import annotations
 
@@ -18,19 +18,25 @@ from mlplan.lang.types import (
     SetType,
     TupleType,
     Type,
+    friendly,
 )
+from mlplan.lang.unify import convertible, unify
 from mlplan.lang.values import (
     Entity,
     ListValue,
     MapValue,
+    Null,
     Secret,
     SetValue,
     Unknown,
     Value,
+    bare_deep,
     elements,
     from_python,
     holds_secret,
+    is_null,
     key_of,
+    null_of,
     type_of,
 )
 
@@ -47,24 +53,6 @@ class ConversionError(Exception):
     def within(self, step: str) -> ConversionError:
         """Return the same error as seen from outside."""
         return ConversionError(self.message, step + self.path)
-
-
-def friendly(of: Type) -> str:
-    """Return a type in words, as messages have it: "list of string"."""
-    match of:
-        case Primitive("any"):
-            return "any type"
-        case ListType(element):
-            return f"list of {friendly(element)}"
-        case SetType(element):
-            return f"set of {friendly(element)}"
-        case MapType(element):
-            return f"map of {friendly(element)}"
-        case TupleType():
-            return "tuple"
-        case ObjectType():
-            return "object"
-    return str(of)
 
 
 def required(of: Type) -> str:
@@ -91,17 +79,27 @@ def convert(value: Value, to: Type) -> Value:
                 raise ConversionError(required(to))
             return Unknown(of if to == ANY else to, origin)
         case None:
-            return None
+            return null_of(to)
+        case Null(of):
+            if to != ANY and not convertible(of, to):
+                raise ConversionError(required(to))
+            return value if to == ANY else Null(to)
     match to:
         case Primitive("any"):
             return value
         case Primitive():
             return _primitive(value, to)
         case ListType(element):
+            if isinstance(value, ListValue) and element in (ANY, value.element):
+                return value
             return list_of(_elements(value, to), element)
         case SetType(element):
+            if isinstance(value, SetValue) and element in (ANY, value.element):
+                return value
             return set_of(_elements(value, to), element)
         case MapType(element):
+            if isinstance(value, MapValue) and element in (ANY, value.element):
+                return value
             return map_of(_pairs(value, to), element)
         case TupleType(types):
             return _tuple(value, to, types)
@@ -200,8 +198,6 @@ def set_of(values: Sequence[Value], element: Type = ANY) -> Value:
     element = _common(values, element, "set")
     tainted = any(map(holds_secret, values))
     if tainted:
-        from mlplan.lang.values import bare_deep
-
         values = tuple(bare_deep(value)[0] for value in values)
     unique: dict[object, Value] = {}
     for value in _each(values, element):
@@ -245,7 +241,7 @@ def _object(value: Value, to: ObjectType) -> Value:
         raise ConversionError(f"{words} {names} {'is' if len(missing) == 1 else 'are'} required")
     for name in sorted(to.attributes):
         item = pairs.get(name)
-        if item is None and name in to.defaults:
+        if is_null(item) and name in to.defaults:
             item = from_python(to.defaults[name])
         try:
             done[name] = convert(item, to.attributes[name])
@@ -254,81 +250,3 @@ def _object(value: Value, to: ObjectType) -> Value:
     if isinstance(value, Entity):
         return Entity(value.identity, done)
     return done
-
-
-def convertible(of: Type, to: Type) -> bool:
-    """Tell whether some value of type `of` has a form in type `to`."""
-    if of == to or ANY in (of, to):
-        return True
-    match of, to:
-        case Primitive(), Primitive():
-            return STRING in (of, to)
-        case ((ListType(inner) | SetType(inner)), (ListType(outer) | SetType(outer))):
-            return convertible(inner, outer)
-        case TupleType(inners), (ListType(outer) | SetType(outer)):
-            return all(convertible(inner, outer) for inner in inners)
-        case TupleType(inners), TupleType(outers):
-            return len(inners) == len(outers) and all(map(convertible, inners, outers))
-        case MapType(inner), MapType(outer):
-            return convertible(inner, outer)
-        case ObjectType(attributes=inside), MapType(outer):
-            return all(convertible(inner, outer) for inner in inside.values())
-        case MapType(inner), ObjectType(attributes=outside):
-            return all(convertible(inner, outer) for outer in outside.values())
-        case ObjectType(attributes=inside), ObjectType(attributes=outside, optional=optional):
-            return all(
-                convertible(inside[name], outer) if name in inside else name in optional
-                for name, outer in outside.items()
-            )
-    return False
-
-
-def unify(types: Sequence[Type]) -> Type | None:
-    """Return the type that all of `types` can be converted to, or None. No types at all unify to any."""
-    known = [of for of in types if of != ANY]
-    if not known:
-        return ANY
-    first = known[0]
-    if all(of == first for of in known):
-        return first
-    if all(isinstance(of, Primitive) for of in known):
-        return STRING if STRING in known else None
-    if all(isinstance(of, (ObjectType, MapType)) for of in known):
-        return _unify_objects(known)
-    if all(isinstance(of, (TupleType, ListType, SetType)) for of in known):
-        return _unify_sequences(known)
-    return None
-
-
-def _unify_objects(types: Sequence[Type]) -> Type | None:
-    objects = [of for of in types if isinstance(of, ObjectType)]
-    if len(objects) == len(types) and len({frozenset(of.attributes) for of in objects}) == 1:
-        attributes: dict[str, Type] = {}
-        for name in objects[0].attributes:
-            found = unify([of.attributes[name] for of in objects])
-            if found is None:
-                break
-            attributes[name] = found
-        else:
-            return ObjectType(attributes)
-    inner: list[Type] = []
-    for of in types:
-        inner.extend(of.attributes.values() if isinstance(of, ObjectType) else [of.element])  # type: ignore[union-attr]
-    element = unify(inner)
-    return None if element is None else MapType(element)
-
-
-def _unify_sequences(types: Sequence[Type]) -> Type | None:
-    tuples = [of for of in types if isinstance(of, TupleType)]
-    if len(tuples) == len(types) and len({len(of.elements) for of in tuples}) == 1:
-        parts = [unify(column) for column in zip(*(of.elements for of in tuples), strict=True)]
-        whole = tuple(part for part in parts if part is not None)
-        if len(whole) == len(parts):
-            return TupleType(whole)
-    inner: list[Type] = []
-    for of in types:
-        inner.extend(of.elements if isinstance(of, TupleType) else [of.element])  # type: ignore[union-attr]
-    element = unify(inner)
-    if element is None:
-        return None
-    return SetType(element) if all(isinstance(of, SetType) for of in types) else ListType(element)

@@ -7,31 +7,38 @@ from decimal import Decimal, DivisionByZero, InvalidOperation, Overflow
 from functools import partial
 
 from mlplan.lang.convert import ConversionError, convert
-from mlplan.lang.numbers import EXACT, calculate
+from mlplan.lang.numbers import calculate, negate
 from mlplan.lang.types import ANY, BOOL, NUMBER, Type
-from mlplan.lang.values import Entity, ListValue, MapValue, Secret, SetValue, Unknown, Value, key_of, type_of
+from mlplan.lang.values import Entity, ListValue, MapValue, Secret, SetValue, Unknown, Value, is_null, key_of, type_of
+
+_SUMMARIES = {
+    "invalid-operand": "Invalid operand",
+    "operation-failed": "Operation failed",
+    "number-too-large": "Number too large",
+}
 
 
 class OperandError(Exception):
-    """An operand does not fit. side: "left", "right" or "" for the only one or for both."""
+    """An operand does not fit. side: "left", "right" or "" for the only one or for both. code: one of `_SUMMARIES`."""
 
-    def __init__(self, message: str, side: str = "", summary: str = "Invalid operand") -> None:
+    def __init__(self, message: str, side: str = "", code: str = "invalid-operand") -> None:
         super().__init__(message)
         self.side = side
-        self.summary = summary
+        self.code = code
+        self.summary = _SUMMARIES[code]
 
 
 def _divide(left: Decimal, right: Decimal) -> Decimal:
-    if right == 0:
-        raise OperandError("Cannot divide by zero.", summary="Division by zero")
+    if (right == 0 and left == 0) or (right.is_infinite() and left.is_infinite()):
+        raise OperandError("Zero cannot be divided by zero, nor infinity by infinity.", code="operation-failed")
     return calculate("/", left, right)
 
 
 def _remainder(left: Decimal, right: Decimal) -> Decimal:
-    if right == 0:
-        raise OperandError("Cannot divide by zero.", summary="Division by zero")
+    if right == 0 or left.is_infinite():
+        return left
     quotient = calculate("/", left, right).to_integral_value("ROUND_DOWN")
-    return calculate("-", left, calculate("*", right, quotient))
+    return calculate("-", left, calculate("*", right, quotient)) if quotient else left
 
 
 _ARITHMETIC: dict[str, Callable[[Decimal, Decimal], Decimal]] = {
@@ -60,9 +67,9 @@ RESULT_TYPE: dict[str, Type] = {operator: NUMBER if operator in _ARITHMETIC else
 
 def operand(value: Value, of: Type, side: str) -> Value:
     """Return the operand as the operator's type. Raises OperandError."""
-    if value is None:
-        words = f"Unsuitable value for {side + ' ' if side else 'unary '}operand: argument must not be null."
-        raise OperandError(words, side)
+    if is_null(value):
+        words = f"The {side + ' ' if side else ''}operand is null: argument must not be null."
+        raise OperandError(words, side, "operation-failed")
     try:
         return convert(value, of)
     except ConversionError as error:
@@ -75,7 +82,7 @@ def unary(operator: str, value: Value) -> Value:
         return not operand(value, BOOL, "")
     number = operand(value, NUMBER, "")
     assert isinstance(number, Decimal)
-    return EXACT.minus(number)
+    return negate(number)
 
 
 def binary(operator: str, left: Value, right: Value) -> Value:
@@ -94,8 +101,12 @@ def binary(operator: str, left: Value, right: Value) -> Value:
         return _ORDER[operator](first, second)
     try:
         return _ARITHMETIC[operator](first, second)
-    except (Overflow, InvalidOperation, DivisionByZero):
-        raise OperandError("The result is larger than numbers can be here.", summary="Number too large") from None
+    except InvalidOperation:
+        raise OperandError(
+            "Infinity cannot be taken from itself, nor multiplied by zero.", code="operation-failed"
+        ) from None
+    except (Overflow, DivisionByZero):
+        raise OperandError("The result is larger than numbers can be here.", code="number-too-large") from None
 
 
 def equal(left: Value, right: Value) -> bool:
@@ -104,8 +115,8 @@ def equal(left: Value, right: Value) -> bool:
         left = left.value
     if isinstance(right, Secret):
         right = right.value
-    if left is None or right is None:
-        return left is right
+    if is_null(left) or is_null(right):
+        return is_null(left) and is_null(right)
     if isinstance(left, Entity) and isinstance(right, Entity) and left.identity == right.identity:
         return True
     left_items, right_items = _named(left), _named(right)
@@ -116,7 +127,7 @@ def equal(left: Value, right: Value) -> bool:
             return False
         return _same_element(left, right) and all(equal(v, right_items[k]) for k, v in left_items.items())
     if type(left) is not type(right):
-        return False
+        return isinstance(left, Decimal) and isinstance(right, Decimal) and left == right
     if isinstance(left, (ListValue, SetValue)) and isinstance(right, (ListValue, SetValue)):
         if isinstance(left, SetValue):
             return _same_element(left, right) and key_of(left) == key_of(right)

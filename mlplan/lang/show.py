@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from mlplan.lang.numbers import format_number
-from mlplan.lang.types import Type
-from mlplan.lang.values import Entity, ListValue, MapValue, Secret, SetValue, Unknown, Value, elements
+from mlplan.lang.types import ListType, MapType, Primitive, SetType, Type, friendly
+from mlplan.lang.values import Entity, ListValue, MapValue, Null, Secret, SetValue, Unknown, Value, elements
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t", '"': '\\"', "\\": "\\\\"}
@@ -28,10 +28,16 @@ def quote(text: str) -> str:
         if char in _ESCAPES:
             out.append(_ESCAPES[char])
         elif not char.isprintable():
-            out.append(f"\\u{ord(char):04x}" if ord(char) < 0x10000 else f"\\U{ord(char):08x}")
+            out.append(_escaped(ord(char)))
         else:
             out.append(char)
     return '"' + "".join(out) + '"'
+
+
+def _escaped(code: int) -> str:
+    if code < 0x80:
+        return {7: "\\a", 8: "\\b", 11: "\\v", 12: "\\f"}.get(code, f"\\x{code:02x}")
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def show(value: Value, indent: int = 0) -> str:
@@ -43,6 +49,8 @@ def show(value: Value, indent: int = 0) -> str:
             return "(known after apply)"
         case None:
             return "null"
+        case Null(of):
+            return _show_null(of)
         case bool():
             return "true" if value else "false"
         case Decimal():
@@ -53,14 +61,14 @@ def show(value: Value, indent: int = 0) -> str:
             return _show_text(value, indent)
         case tuple():
             return _show_items(value, indent)
-        case ListValue(items, element):
-            return f"tolist({_show_items(items, indent, element)})"
-        case SetValue(items, element):
-            return f"toset({_show_items(items, indent, element)})"
+        case ListValue(items):
+            return f"tolist({_show_items(items, indent)})"
+        case SetValue(items):
+            return f"toset({_show_items(items, indent)})"
         case dict():
             return _show_pairs(value, indent)
-        case MapValue(pairs, element):
-            return f"tomap({_show_pairs(pairs, indent, element)})"
+        case MapValue(pairs):
+            return f"tomap({_show_pairs(pairs, indent)})"
         case Entity(_, attributes):
             return _show_pairs(attributes, indent)
     raise TypeError(f"{type(value).__name__} is no value of the language")
@@ -78,25 +86,29 @@ def _show_text(value: str, indent: int) -> str:
     return f"{opener}{marker}\n" + "\n".join(pad + line for line in lines) + f"\n{pad}{marker}"
 
 
-def _show_inner(value: Value, indent: int, element: Type | None) -> str:
-    if value is None and element is not None and str(element) in ("string", "number", "bool"):
-        return f"to{element}(null)"
-    return show(value, indent)
+def _show_null(of: Type) -> str:
+    match of:
+        case Primitive(name):
+            return f"to{name}(null)"
+        case ListType(element) | SetType(element) | MapType(element):
+            word = {ListType: "list", SetType: "set"}.get(type(of), "map")
+            return f"to{word}(null) /* of {friendly(element)} */"
+    return f"null /* {friendly(of)} */"
 
 
-def _show_items(items: tuple[Value, ...], indent: int, element: Type | None = None) -> str:
+def _show_items(items: tuple[Value, ...], indent: int) -> str:
     if not items:
         return "[]"
     pad = " " * (indent + 2)
-    lines = "".join(f"{pad}{_show_inner(item, indent + 2, element)},\n" for item in items)
+    lines = "".join(f"{pad}{show(item, indent + 2)},\n" for item in items)
     return f"[\n{lines}{' ' * indent}]"
 
 
-def _show_pairs(pairs: Mapping[str, Value], indent: int, element: Type | None = None) -> str:
+def _show_pairs(pairs: Mapping[str, Value], indent: int) -> str:
     if not pairs:
         return "{}"
     pad = " " * (indent + 2)
-    lines = "".join(f"{pad}{quote(key)} = {_show_inner(pairs[key], indent + 2, element)}\n" for key in sorted(pairs))
+    lines = "".join(f"{pad}{quote(key)} = {show(pairs[key], indent + 2)}\n" for key in sorted(pairs))
     return f"{{\n{lines}{' ' * indent}}}"
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from mlplan.lang.scope import Budget
 from mlplan.lang.values import Secret, Unknown, Value, elements
 
-_ATOMS = (str, bool)
+_ATOMS = (str, bool, Decimal)
 
 
 def survey(value: Value, budget: Budget) -> tuple[Unknown | None, bool]:
@@ -22,7 +24,7 @@ def survey(value: Value, budget: Budget) -> tuple[Unknown | None, bool]:
             continue
         if isinstance(item, Secret):
             tainted = True
-        before = len(stack)
-        stack.extend(elements(item))
-        budget.step(1 + len(stack) - before)
+        inside = elements(item)
+        stack += [part for part in inside if part is not None and not isinstance(part, _ATOMS)]
+        budget.step(1 + len(inside))
     return unknown, tainted

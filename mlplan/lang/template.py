@@ -13,6 +13,7 @@ from mlplan.lang.diagnostic import Diagnostic, DiagnosticError
 from mlplan.lang.scan import Kind, Token
 from mlplan.lang.source import Span
 from mlplan.lang.syntax import Expr, Literal, Template, TemplateFor, TemplateIf, TemplatePart, Text
+from mlplan.lang.values import normal
 
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\"}
 _ESCAPE = re.compile(r"\\(u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|.)|\$\$\{|%%\{", re.DOTALL)
@@ -60,7 +61,7 @@ class TemplateParser:
         if not parts:
             return Literal("", span)
         if len(parts) == 1 and isinstance(parts[0], Text):
-            return Literal(parts[0].value, span)
+            return Literal(normal(parts[0].value), span)
         wraps = len(parts) == 1 and not isinstance(parts[0], (Text, TemplateIf, TemplateFor))
         return Template(tuple(parts), span, wraps)
 

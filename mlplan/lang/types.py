@@ -97,3 +97,21 @@ def is_whole(of: Type) -> bool:
             return all(map(is_whole, elements))
         case ObjectType(attributes=attributes):
             return all(map(is_whole, attributes.values()))
+
+
+def friendly(of: Type) -> str:
+    """Return a type in words, as messages have it: "list of string"."""
+    match of:
+        case Primitive("any"):
+            return "dynamic"
+        case ListType(element):
+            return f"list of {friendly(element)}"
+        case SetType(element):
+            return f"set of {friendly(element)}"
+        case MapType(element):
+            return f"map of {friendly(element)}"
+        case TupleType():
+            return "tuple"
+        case ObjectType():
+            return "object"
+    return str(of)

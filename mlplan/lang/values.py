@@ -2,11 +2,13 @@
 
 string `str`, bool `bool`, number `Decimal`, null `None`, tuple `tuple`, object `dict` (never changed once made), and the
 classes below. `Secret` never holds a `Secret`. Conversion between types is in `convert`, printing in `show`.
+Inside an evaluation a null may know its type (`Null`); outside, null is `None` alone: see `settle`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import unicodedata
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, TypeAlias
@@ -50,6 +52,13 @@ class Unknown:
 
 
 @dataclass(frozen=True, slots=True)
+class Null:
+    """A null that knows its type, as `tostring(null)` does. A null of any type is `None`."""
+
+    type: Type
+
+
+@dataclass(frozen=True, slots=True)
 class Secret:
     """A value that must not be shown. Everything computed from it is a Secret too. Its repr hides it."""
 
@@ -80,10 +89,26 @@ Value: TypeAlias = (
     | MapValue
     | SetValue
     | Unknown
+    | Null
     | Secret
     | Entity
     | None
 )
+
+
+def normal(text: str) -> str:
+    """Return text as the language keeps it: in Unicode's normal form C, so that equal letters are equal text."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+def is_null(value: Value) -> bool:
+    """Tell whether the value is null, of any type or of one; a secret null is not."""
+    return value is None or isinstance(value, Null)
+
+
+def null_of(of: Type) -> Value:
+    """Return the null of a type."""
+    return None if of == ANY else Null(of)
 
 
 def secret(value: Value) -> Secret:
@@ -106,26 +131,31 @@ def bare_deep(value: Value) -> tuple[Value, bool]:
 
 
 def _strip(value: Value) -> Value:
+    return _strip(value.value) if isinstance(value, Secret) else _rebuilt(value, _strip)
+
+
+def _rebuilt(value: Value, change: Callable[[Value], Value]) -> Value:
+    """Return a container with every part changed; anything else as it is."""
     match value:
-        case Secret(inner):
-            return _strip(inner)
         case tuple():
-            return tuple(map(_strip, value))
+            return tuple(map(change, value))
         case dict():
-            return {k: _strip(v) for k, v in value.items()}
+            return {k: change(v) for k, v in value.items()}
         case ListValue(items, element):
-            return ListValue(tuple(map(_strip, items)), element)
+            return ListValue(tuple(map(change, items)), element)
         case SetValue(items, element):
-            return SetValue(tuple(map(_strip, items)), element)
+            return SetValue(tuple(map(change, items)), element)
         case MapValue(pairs, element):
-            return MapValue({k: _strip(v) for k, v in pairs.items()}, element)
+            return MapValue({k: change(v) for k, v in pairs.items()}, element)
         case Entity(identity, attributes):
-            return Entity(identity, {k: _strip(v) for k, v in attributes.items()})
+            return Entity(identity, {k: change(v) for k, v in attributes.items()})
+        case Secret(inner):
+            return Secret(change(inner))
     return value
 
 
-def elements(value: Value) -> Iterable[Value]:
-    """Yield the values directly inside a container; nothing for anything else."""
+def elements(value: Value) -> Collection[Value]:
+    """Return the values directly inside a container; nothing for anything else."""
     match value:
         case tuple():
             return value
@@ -174,7 +204,7 @@ def key_of(value: Value) -> Any:
             return ("number", value)
         case str():
             return value
-        case None:
+        case None | Null():
             return None
         case tuple() | ListValue():
             return ("list", tuple(map(key_of, elements(value))))
@@ -208,7 +238,7 @@ def type_of(value: Value) -> Type:
             return SetType(element)
         case MapValue(_, element):
             return MapType(element)
-        case Unknown(of):
+        case Unknown(of) | Null(of):
             return of
         case Secret(inner):
             return type_of(inner)
@@ -217,11 +247,36 @@ def type_of(value: Value) -> Type:
     return ANY
 
 
+def settle(value: Value) -> Value:
+    """Return the value as it leaves an evaluation: nulls without type. Raises ArithmeticError for what is not finite."""
+    if value is None or isinstance(value, (str, bool)):
+        return value
+    if isinstance(value, Decimal):
+        if not value.is_finite():
+            raise ArithmeticError
+        return Decimal(value)
+    if isinstance(value, Null):
+        return None
+    if any(map(_unsettled, elements(value))):
+        return _rebuilt(value, settle)
+    return value
+
+
+def _unsettled(value: Value) -> bool:
+    if value is None or isinstance(value, (str, bool)):
+        return False
+    if isinstance(value, Decimal):
+        return type(value) is not Decimal or not value.is_finite()
+    return isinstance(value, Null) or any(map(_unsettled, elements(value)))
+
+
 def to_python(value: Value) -> Any:
     """Return plain Python: whole numbers as int, others as float; tuples and dicts. Unknown, Secret and Entity stay."""
     match value:
+        case Null():
+            return None
         case Decimal():
-            return int(value) if value == value.to_integral_value() else float(value)
+            return int(value) if value.is_finite() and value == value.to_integral_value() else float(value)
         case tuple() | ListValue() | SetValue():
             return tuple(map(to_python, elements(value)))
         case dict():
@@ -237,7 +292,17 @@ def from_python(obj: Any) -> Value:
     """Return the value of plain Python data, as JSON would give it. Raises TypeError for anything else."""
     match obj:
         case (
-            None | bool() | str() | Decimal() | ListValue() | SetValue() | MapValue() | Unknown() | Secret() | Entity()
+            None
+            | Null()
+            | bool()
+            | str()
+            | Decimal()
+            | ListValue()
+            | SetValue()
+            | MapValue()
+            | Unknown()
+            | Secret()
+            | Entity()
         ):
             return obj
         case int():

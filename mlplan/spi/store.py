@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from mlplan.spi.schema import BlockSchema
 
@@ -155,6 +155,19 @@ class Store(Protocol):
 
     def blobs(self) -> Iterator[str]:
         """Yield the keys of all blobs, in any order, so that a state can move to another store."""
+        ...
+
+
+@runtime_checkable
+class WorkspaceStore(Protocol):
+    """What a store offers besides, when it can tell which workspaces it has and remove one."""
+
+    def workspaces(self) -> list[str]:
+        """Return the workspaces that have a state, sorted."""
+        ...
+
+    def remove(self, lock: Lock) -> None:
+        """Remove this workspace, its history included; its lock goes with it. Conflict when the lock was lost."""
         ...
 
 

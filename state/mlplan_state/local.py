@@ -12,6 +12,7 @@ import hashlib
 import os
 import re
 import secrets
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -313,6 +314,28 @@ class LocalStore:
         """Yield the keys of all blobs. Raises: StoreError."""
         with self._guard(None, self.folder):
             yield from self._blobs.keys()
+
+    def workspaces(self) -> list[str]:
+        """Return the workspaces that have a state here. Raises: StoreError."""
+        parent = self.folder.parent
+        with self._guard(None, parent):
+            names = self._files.names(parent) if self._files.exists(parent) else []
+            return sorted(
+                name
+                for name in names
+                if _WORKSPACE.fullmatch(name) and self._files.exists(parent / name / self._marker.name)
+            )
+
+    def remove(self, lock: Lock) -> None:
+        """Remove this workspace with its history. The lock goes with it. Raises: Conflict, StoreError."""
+        held = _ours(lock)
+        with self._mutex, self._guard(held, self.folder):
+            held.verify()
+            # Renamed first: a kill in the middle leaves a whole state or none, never a half one. The name is no workspace.
+            aside = self.folder.parent / f".removed-{self.folder.name}-{secrets.token_hex(4)}"
+            self._files.replace(self.folder, aside)
+            self._files.sync_folder(self.folder.parent)
+            shutil.rmtree(aside)
 
     def _journal(self, serial: int, held: LocalLock) -> Journal:
         journal = held.journal

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from mlplan.lang.convert import ConversionError, convert, list_of, map_of, unify
+from mlplan.lang.convert import ConversionError, convert, list_of, map_of
 from mlplan.lang.functions import sets
 from mlplan.lang.functions.registry import Family, FunctionError, Parameter
 from mlplan.lang.functions.text import graphemes
-from mlplan.lang.numbers import whole
+from mlplan.lang.numbers import Coarse, whole
 from mlplan.lang.operators import equal
 from mlplan.lang.scope import Scope
 from mlplan.lang.types import ANY, BOOL, NUMBER, STRING, ListType, MapType, SetType, TupleType, Type
+from mlplan.lang.unify import unify
 from mlplan.lang.values import (
     Entity,
     ListValue,
@@ -23,7 +24,9 @@ from mlplan.lang.values import (
     Value,
     bare,
     first_unknown,
+    is_null,
     key_of,
+    null_of,
     secret,
     type_of,
 )
@@ -69,13 +72,13 @@ def length(value: Value) -> Value:
     if isinstance(inner, Unknown):
         result: Value = Unknown(NUMBER, inner.origin)
     elif isinstance(inner, str):
-        result = Decimal(len(graphemes(inner)))
+        result = Coarse(len(graphemes(inner)))
     elif isinstance(inner, (tuple, ListValue, SetValue)):
         if isinstance(inner, SetValue) and (found := first_unknown(inner)) is not None:
             return Unknown(NUMBER, found.origin)
-        result = Decimal(len(inner if isinstance(inner, tuple) else inner.items))
+        result = Coarse(len(inner if isinstance(inner, tuple) else inner.items))
     elif isinstance(inner, (dict, MapValue, Entity)):
-        result = Decimal(len(pairs_of(inner)))
+        result = Coarse(len(pairs_of(inner)))
     else:
         raise FunctionError("argument must be a string, a collection type, or a structural type", 0)
     return secret(result) if taint else result
@@ -115,7 +118,7 @@ def coalesce(*values: Value) -> Value:
         raise FunctionError("all arguments must have the same type")
     for value in values:
         done = convert(value, of)
-        if done is not None and done != "":
+        if not is_null(done) and done != "":
             return done
     raise FunctionError("no non-null, non-empty-string arguments")
 
@@ -126,7 +129,7 @@ def coalescelist(*values: Value) -> Value:
     if not values:
         raise FunctionError("at least one argument is required")
     for number, value in enumerate(values):
-        if value is not None and items_of(value, number, "list or tuple"):
+        if not is_null(value) and items_of(value, number, "list or tuple"):
             return value
     raise FunctionError("no non-null arguments")
 
@@ -134,7 +137,7 @@ def coalescelist(*values: Value) -> Value:
 @_family.add(("list", ListType(STRING)), result=ListType(STRING))
 def compact(values: ListValue) -> Value:
     """Return the list without null and empty text."""
-    return ListValue(tuple(item for item in values.items if item not in (None, "")), STRING)
+    return ListValue(tuple(item for item in values.items if not is_null(item) and item != ""), STRING)
 
 
 @_family.add(rest=Parameter("seqs", ANY, shallow=True), scoped=True)
@@ -223,7 +226,7 @@ def index(values: Value, wanted: Value) -> Value:
         raise FunctionError("cannot search an empty list")
     for position, item in enumerate(items):
         if _same(item, wanted):
-            return Decimal(position)
+            return Coarse(position)
     raise FunctionError("item not found")
 
 
@@ -305,7 +308,7 @@ def merge(scope: Scope, *maps: Value) -> Value:
     for number, one in enumerate(maps):
         inner, tainted = bare(one)
         taint = taint or tainted
-        if inner is None:
+        if is_null(inner):
             continue
         if isinstance(inner, Unknown):
             return secret(Unknown(ANY, inner.origin)) if taint else Unknown(ANY, inner.origin)
@@ -330,7 +333,8 @@ def one(values: Value) -> Value:
     items = items_of(inner, 0)
     if len(items) > 1:
         raise FunctionError("must be a list, set, or tuple value with either zero or one elements", 0)
-    found = items[0] if items else None
+    of = inner.element if isinstance(inner, (ListValue, SetValue)) else ANY
+    found = items[0] if items else null_of(of)
     return secret(found) if taint else found
 
 
@@ -389,7 +393,7 @@ def slice_(values: Value, start: Decimal, end: Decimal) -> Value:
 @_family.add(("list", ListType(STRING)), result=ListType(STRING))
 def sort(values: ListValue) -> Value:
     """Return text sorted by code points."""
-    if None in values.items:
+    if any(map(is_null, values.items)):
         raise FunctionError("given list element is null; a null string cannot be sorted", 0)
     return ListValue(tuple(sorted(values.items, key=str)), STRING)
 
@@ -412,7 +416,7 @@ def zipmap(names: ListValue, found: Value) -> Value:
     items = items_of(found, 1)
     if len(names.items) != len(items):
         raise FunctionError(f"number of keys ({len(names.items)}) does not match number of values ({len(items)})")
-    if any(name is None for name in names.items):
+    if any(map(is_null, names.items)):
         raise FunctionError("keys must not be null", 0)
     pairs = {str(name): item for name, item in zip(names.items, items, strict=True)}
     done = {name: pairs[name] for name in sorted(pairs)}

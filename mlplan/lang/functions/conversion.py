@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from mlplan.lang.convert import ConversionError, convert, list_of, map_of, set_of
 from mlplan.lang.diagnostic import DiagnosticError
 from mlplan.lang.functions.registry import Family, FunctionError, Parameter
-from mlplan.lang.types import ANY, BOOL, NUMBER, STRING, Type
+from mlplan.lang.types import ANY, BOOL, NUMBER, STRING, ListType, MapType, SetType, Type
 from mlplan.lang.values import (
     Entity,
     ListValue,
     MapValue,
+    Null,
     Secret,
     SetValue,
     Unknown,
     Value,
     bare,
     bare_deep,
-    elements,
     secret,
 )
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from mlplan.lang.syntax import Call
 
 _family = Family()
+_COLLECTIONS: dict[str, Callable[[Type], Type]] = {"list": ListType, "set": SetType, "map": MapType}
 FUNCTIONS = _family.functions
 
 
@@ -63,7 +65,9 @@ def tobool(value: Value) -> Value:
 
 def _marked_items(value: Value, what: str) -> tuple[Any, bool]:
     inner, taint = bare(value)
-    if isinstance(inner, Unknown) or inner is None:
+    if inner is None:
+        return Null(_COLLECTIONS[what](ANY)), taint
+    if isinstance(inner, (Unknown, Null)):
         return inner, taint
     wanted = (dict, MapValue, Entity) if what == "map" else (tuple, ListValue, SetValue)
     if not isinstance(inner, wanted):
@@ -75,8 +79,10 @@ def _marked_items(value: Value, what: str) -> tuple[Any, bool]:
 def tolist(value: Value) -> Value:
     """Return the elements as a list of one type."""
     inner, taint = _marked_items(value, "list")
-    if isinstance(inner, (tuple, ListValue, SetValue)):
-        inner = list_of(tuple(elements(inner)))
+    if isinstance(inner, SetValue):
+        inner = ListValue(inner.items, inner.element)
+    elif isinstance(inner, tuple):
+        inner = list_of(inner)
     return secret(inner) if taint else inner
 
 
@@ -84,8 +90,10 @@ def tolist(value: Value) -> Value:
 def toset(value: Value) -> Value:
     """Return the elements as a set of one type."""
     inner, taint = _marked_items(value, "set")
-    if isinstance(inner, (tuple, ListValue, SetValue)):
-        inner = set_of(tuple(elements(inner)))
+    if isinstance(inner, ListValue):
+        inner = set_of(inner.items, inner.element)
+    elif isinstance(inner, tuple):
+        inner = set_of(inner)
     return secret(inner) if taint else inner
 
 

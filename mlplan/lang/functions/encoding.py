@@ -10,10 +10,10 @@ from typing import Any
 from urllib.parse import quote_plus
 
 from mlplan.lang.functions.registry import Family, FunctionError, Parameter
-from mlplan.lang.numbers import EXACT, format_number
+from mlplan.lang.numbers import format_number, parse_number
 from mlplan.lang.scope import Scope
 from mlplan.lang.types import ANY, STRING, ObjectType
-from mlplan.lang.values import Entity, ListValue, MapValue, SetValue, Value
+from mlplan.lang.values import Entity, ListValue, MapValue, Null, SetValue, Value, normal
 
 _family = Family()
 FUNCTIONS = _family.functions
@@ -24,11 +24,13 @@ _MAX_DECODED_DEPTH = 200
 def to_json(value: Value) -> str:
     """Return a known value as JSON, as Go writes it: no blanks, keys sorted, < > & escaped."""
     match value:
-        case None:
+        case None | Null():
             return "null"
         case bool():
             return "true" if value else "false"
         case Decimal():
+            if not value.is_finite():
+                raise FunctionError("cannot serialize infinity as JSON")
             return format_number(value)
         case str():
             text = json.dumps(value, ensure_ascii=False)
@@ -62,14 +64,19 @@ def jsondecode(scope: Scope, text: str) -> Value:
     """Return the value of JSON text."""
     scope.budget.produce(4 * len(text))
     try:
-        found = json.loads(
-            text, parse_int=EXACT.create_decimal, parse_float=EXACT.create_decimal, parse_constant=_refuse
-        )
+        found = json.loads(text, parse_int=_number, parse_float=_number, parse_constant=_refuse)
         return decoded(found)
     except (ValueError, ArithmeticError) as error:
         raise FunctionError(f"the text is not JSON: {error}", 0) from None
     except RecursionError:
         raise FunctionError("the JSON is nested too deep", 0) from None
+
+
+def _number(text: str) -> Decimal:
+    number = parse_number(text)
+    if number is None:
+        raise ValueError(f"{text[:40]} is larger than numbers can be here")
+    return number
 
 
 def _refuse(name: str) -> None:
@@ -81,10 +88,10 @@ def decoded(found: Any, depth: int = 0) -> Value:
     if depth > _MAX_DECODED_DEPTH:
         raise FunctionError(f"the data is nested more than {_MAX_DECODED_DEPTH} levels deep", 0)
     if isinstance(found, dict):
-        return {str(key): decoded(found[key], depth + 1) for key in sorted(found, key=str)}
+        return {normal(str(key)): decoded(found[key], depth + 1) for key in sorted(found, key=str)}
     if isinstance(found, list):
         return tuple(decoded(item, depth + 1) for item in found)
-    return found  # type: ignore[no-any-return]
+    return normal(found) if isinstance(found, str) else found
 
 
 @_family.add(("str", STRING), scoped=True)

@@ -14,7 +14,7 @@ from mlplan.lang.numbers import format_number, whole
 from mlplan.lang.scope import Scope
 from mlplan.lang.show import quote
 from mlplan.lang.types import ANY, BOOL, NUMBER, STRING, ListType
-from mlplan.lang.values import ListValue, SetValue, Value
+from mlplan.lang.values import ListValue, SetValue, Value, is_null
 
 _family = Family()
 FUNCTIONS = _family.functions
@@ -106,7 +106,7 @@ def _plain(verb: str, flags: str, precision: int | None, value: Value) -> str:
     if verb == "v":
         if "#" in flags:
             return to_json(value)
-        if value is None:
+        if is_null(value):
             return "null"
         if isinstance(value, (str, bool, Decimal)):
             verb = {"str": "s", "bool": "t"}.get(type(value).__name__, "g")
@@ -124,7 +124,7 @@ def _plain(verb: str, flags: str, precision: int | None, value: Value) -> str:
 
 
 def _required(value: Value, of: object) -> Value:
-    if value is None:
+    if is_null(value):
         raise ConversionError("null value cannot be formatted")
     return convert(value, of)  # type: ignore[arg-type]
 

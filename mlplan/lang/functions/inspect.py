@@ -14,6 +14,8 @@ FUNCTIONS = _family.functions
 @_family.add(Parameter("value", ANY, null=True, marked=True), result=STRING)
 def type_(value: Value) -> Value:
     """Return the type of a value, indented, as `terraform console` prints it."""
+    if isinstance(value, Verbatim):
+        return Verbatim("type")
     return Verbatim(_text(type_of(value), 0))
 
 

@@ -3,61 +3,69 @@
 from __future__ import annotations
 
 import math
-from decimal import Decimal, InvalidOperation, Overflow
+from decimal import Decimal, InvalidOperation
 
 from mlplan.lang.convert import ConversionError, convert
 from mlplan.lang.functions.registry import Family, FunctionError
-from mlplan.lang.numbers import EXACT, calculate, whole
-from mlplan.lang.types import ANY, NUMBER, STRING
-from mlplan.lang.values import ListValue, SetValue, Value
+from mlplan.lang.numbers import Coarse, calculate, negate, of_float, whole
+from mlplan.lang.types import ANY, NUMBER, friendly
+from mlplan.lang.values import ListValue, SetValue, Value, is_null, type_of
 
 _family = Family()
 FUNCTIONS = _family.functions
-_MAX_POWER = 10_000
 
 
 @_family.add(("num", NUMBER), result=NUMBER)
 def abs_(num: Decimal) -> Value:
     """Return the number without its sign."""
-    return EXACT.abs(num)
+    return num if not num.is_signed() else negate(num)
+
+
+def _plain(num: Decimal) -> Decimal:
+    return Decimal(num) if num else Decimal(0)
 
 
 @_family.add(("num", NUMBER), result=NUMBER)
 def ceil(num: Decimal) -> Value:
     """Return the next whole number that is not smaller."""
-    return num.to_integral_value("ROUND_CEILING")
+    return _plain(num.to_integral_value("ROUND_CEILING"))
 
 
 @_family.add(("num", NUMBER), result=NUMBER)
 def floor(num: Decimal) -> Value:
     """Return the next whole number that is not larger."""
-    return num.to_integral_value("ROUND_FLOOR")
+    return _plain(num.to_integral_value("ROUND_FLOOR"))
 
 
 @_family.add(("num", NUMBER), ("base", NUMBER), result=NUMBER)
 def log(num: Decimal, base: Decimal) -> Value:
     """Return the logarithm of `num` to `base`, in double precision."""
+    above, below = _natural_log(num, 0), _natural_log(base, 1)
+    if below == 0 or (math.isinf(above) and math.isinf(below)):
+        if above == 0 or math.isinf(above):
+            raise FunctionError("the logarithm is no number")
+        return of_float(math.copysign(math.inf, above))
+    return of_float(above / below)
+
+
+def _natural_log(num: Decimal, argument: int) -> float:
     if num < 0:
-        raise FunctionError("the logarithm of a negative number does not exist", 0)
-    if base <= 0 or base == 1:
-        raise FunctionError("the base must be positive and not 1", 1)
-    if num == 0:
-        raise FunctionError("the logarithm of zero does not exist", 0)
-    return Decimal(repr(math.log(float(num)) / math.log(float(base))))
+        raise FunctionError("the logarithm of a negative number does not exist", argument)
+    return math.log(float(num)) if num else -math.inf
 
 
 @_family.add(("num", NUMBER), ("power", NUMBER), result=NUMBER)
 def pow_(num: Decimal, power: Decimal) -> Value:
-    """Return `num` to the power of `power`."""
-    if abs(power) > _MAX_POWER:
-        raise FunctionError(f"must be between -{_MAX_POWER} and {_MAX_POWER}", 1)
-    exponent = whole(power)
+    """Return `num` to the power of `power`, in double precision."""
     try:
-        if exponent is not None and exponent >= 0:
-            return EXACT.power(num, exponent) if num != 0 or exponent else Decimal(1)
-        return Decimal(repr(math.pow(float(num), float(power))))
-    except (Overflow, InvalidOperation, OverflowError, ValueError, ZeroDivisionError):
-        raise FunctionError("the result is no number, or larger than numbers can be here") from None
+        return of_float(math.pow(float(num), float(power)))
+    except OverflowError:
+        odd = num < 0 and power % 2 == 1
+        return of_float(-math.inf if odd else math.inf)
+    except ValueError:
+        if num == 0:
+            return of_float(math.inf)
+        raise FunctionError("the result is no number") from None
 
 
 @_family.add(("num", NUMBER), result=NUMBER)
@@ -65,7 +73,7 @@ def signum(num: Decimal) -> Value:
     """Return -1, 0 or 1."""
     if whole(num) is None:
         raise FunctionError("value must be a whole number")
-    return Decimal((num > 0) - (num < 0))
+    return Coarse((num > 0) - (num < 0))
 
 
 @_family.add(rest=("numbers", NUMBER), result=NUMBER)
@@ -73,7 +81,10 @@ def max_(*numbers: Decimal) -> Value:
     """Return the largest number."""
     if not numbers:
         raise FunctionError("must pass at least one number")
-    return max(numbers)
+    found = numbers[0]
+    for number in numbers[1:]:
+        found = number if number > found else found
+    return found
 
 
 @_family.add(rest=("numbers", NUMBER), result=NUMBER)
@@ -81,12 +92,17 @@ def min_(*numbers: Decimal) -> Value:
     """Return the smallest number."""
     if not numbers:
         raise FunctionError("must pass at least one number")
-    return min(numbers)
+    found = numbers[0]
+    for number in numbers[1:]:
+        found = number if number < found else found
+    return found
 
 
-@_family.add(("number", STRING), ("base", NUMBER), result=NUMBER)
-def parseint(number: str, base: Decimal) -> Value:
+@_family.add(("number", ANY), ("base", NUMBER), result=NUMBER)
+def parseint(number: Value, base: Decimal) -> Value:
     """Return the whole number that text writes in a base from 2 to 62."""
+    if not isinstance(number, str):
+        raise FunctionError(f"first argument must be a string, not {friendly(type_of(number))}", 0)
     radix = whole(base)
     if radix is None or not 2 <= radix <= 62:
         raise FunctionError("base must be a whole number between 2 and 62 inclusive", 1)
@@ -111,14 +127,18 @@ def sum_(values: Value) -> Value:
     items = values if isinstance(values, tuple) else values.items
     if not items:
         raise FunctionError("cannot sum an empty list")
-    total = Decimal(0)
+    total: Decimal | None = None
     for item in items:
-        if item is None:
+        if is_null(item):
             raise FunctionError("argument must be list, set, or tuple of number values", 0)
         try:
             number = convert(item, NUMBER)
         except ConversionError:
             raise FunctionError("argument must be list, set, or tuple of number values", 0) from None
         assert isinstance(number, Decimal)
-        total = calculate("+", total, number)
+        try:
+            total = calculate("+", total, number) if total is not None else number
+        except InvalidOperation:
+            raise FunctionError("cannot compute sum of opposing infinities") from None
+    assert total is not None
     return total

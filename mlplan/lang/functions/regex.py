@@ -9,7 +9,7 @@ from mlplan.lang.functions.guard import Regions, find
 from mlplan.lang.functions.registry import Family, FunctionError
 from mlplan.lang.scope import Scope
 from mlplan.lang.types import ANY, STRING, ListType, ObjectType, TupleType, Type
-from mlplan.lang.values import ListValue, Value
+from mlplan.lang.values import ListValue, Null, Value
 
 _family = Family()
 FUNCTIONS = _family.functions
@@ -74,8 +74,8 @@ def _captures(compiled: re.Pattern[str], text: str, regions: Regions) -> Value:
     return _region(text, regions[0])
 
 
-def _region(text: str, region: list[int]) -> str | None:
-    return text[region[0] : region[1]] if region[0] >= 0 else None
+def _region(text: str, region: list[int]) -> Value:
+    return text[region[0] : region[1]] if region[0] >= 0 else Null(STRING)
 
 
 @_family.add(("pattern", STRING), ("string", STRING))
@@ -122,4 +122,5 @@ def _group(compiled: re.Pattern[str], text: str, regions: Regions, reference: re
         return "$"
     name = reference.group(2) or reference.group(3)
     number = int(name) if name.isdigit() and len(name) < 4 else compiled.groupindex.get(name, -1)
-    return (_region(text, regions[number]) or "") if 0 <= number < len(regions) else ""
+    start, end = regions[number] if 0 <= number < len(regions) else (0, 0)
+    return text[start:end] if start >= 0 else ""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from itertools import product
 
-from mlplan.lang.convert import set_of, unify
+from mlplan.lang.convert import set_of
 from mlplan.lang.functions.registry import Family, FunctionError
 from mlplan.lang.scope import Scope
 from mlplan.lang.types import ANY, SetType, TupleType, Type
+from mlplan.lang.unify import unify
 from mlplan.lang.values import ListValue, SetValue, Value, elements, key_of, type_of
 
 _family = Family()

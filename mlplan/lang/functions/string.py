@@ -10,7 +10,7 @@ from mlplan.lang.functions.text import capitalize_words, graphemes
 from mlplan.lang.numbers import whole
 from mlplan.lang.scope import Scope
 from mlplan.lang.types import BOOL, NUMBER, STRING, ListType
-from mlplan.lang.values import ListValue, Value
+from mlplan.lang.values import ListValue, Value, is_null
 
 _family = Family()
 FUNCTIONS = [*formatting.FUNCTIONS, *regex.FUNCTIONS]
@@ -76,7 +76,7 @@ def join(scope: Scope, separator: str, *lists: ListValue) -> Value:
     parts: list[str] = []
     for number, one in enumerate(lists):
         for position, item in enumerate(one.items):
-            if item is None:
+            if is_null(item):
                 raise FunctionError(f"element {position} is null; cannot concatenate null values", number + 1)
             assert isinstance(item, str)
             parts.append(item)

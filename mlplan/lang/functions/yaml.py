@@ -12,7 +12,7 @@ from mlplan.lang.functions.registry import Family, FunctionError, Parameter
 from mlplan.lang.numbers import EXACT, format_number
 from mlplan.lang.scope import Scope
 from mlplan.lang.types import ANY, STRING
-from mlplan.lang.values import Entity, ListValue, MapValue, SetValue, Value
+from mlplan.lang.values import Entity, ListValue, MapValue, SetValue, Value, is_null
 
 _family = Family()
 FUNCTIONS = _family.functions
@@ -29,7 +29,7 @@ _BOOLS = frozenset(_TRUE + _FALSE)
 @_family.add(Parameter("value", ANY, null=True), result=STRING)
 def yamlencode(value: Value) -> Value:
     """Return the value as YAML."""
-    plain = value is None or isinstance(value, (bool, Decimal))
+    plain = is_null(value) or isinstance(value, (bool, Decimal))
     return "\n".join(_lines(value)) + ("\n...\n" if plain else "\n")  # plain text at the top needs an end mark
 
 

@@ -19,10 +19,11 @@ _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 def cases() -> list[str]:
     """Return every expression of the corpus."""
-    lines = (HERE / "expressions.txt").read_text().splitlines()
+    files = [HERE / "expressions.txt", *sorted((HERE / "corpus").glob("*.txt"))]
+    lines = [line for file in files for line in file.read_text().split("\n")]
     single = [line for line in lines if line and not line.startswith("#")]
     multiple = [text.strip("\n") for text in (HERE / "multiline.txt").read_text().split("\n---\n")]
-    return single + multiple
+    return list(dict.fromkeys(single + multiple))
 
 
 def find_terraform() -> str | None:
@@ -41,6 +42,7 @@ def ask(terraform: str, expression: str) -> dict[str, str]:
         environment = {
             **{k: v for k, v in os.environ.items() if k in ("PATH", "HOME")},
             "TF_CLI_CONFIG_FILE": "/dev/null",
+            "GOMAXPROCS": "1",
             "CHECKPOINT_DISABLE": "1",
             "TF_DATA_DIR": str(Path(folder, ".terraform")),
         }
@@ -57,13 +59,14 @@ def ask(terraform: str, expression: str) -> dict[str, str]:
 
 
 def main() -> None:
-    """Record the answer to every case."""
+    """Record the answer to every case that has none; with --again, to all."""
     terraform = find_terraform()
     if terraform is None:
         sys.exit("terraform is not installed")
+    known = {} if "--again" in sys.argv else json.loads(RECORDED.read_text())
     every = cases()
     with ThreadPoolExecutor(2) as pool:
-        answers = list(pool.map(lambda case: ask(terraform, case), every))
+        answers = list(pool.map(lambda case: known.get(case) or ask(terraform, case), every))
     RECORDED.write_text(json.dumps(dict(zip(every, answers, strict=True)), indent=1, ensure_ascii=False) + "\n")
 
 
