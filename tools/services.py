@@ -80,7 +80,12 @@ class Server:
         log = self.folder / f"{self.name}.log"
         with log.open("ab") as out:
             self.process = subprocess.Popen(
-                self.command(), cwd=self.folder, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
+                self.command(),
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
             )
         deadline = time.monotonic() + READY_WITHIN
         while not self.ready():
@@ -181,7 +186,14 @@ class Seaweed(Server):
             "s3.port", "s3.port.grpc",
         ]  # fmt: skip
         words = [f"-{name}={port}" for name, port in zip(names, self.ports, strict=False)]
-        words += ["-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={self.data}", "-master.telemetry=false", "-s3", "-iam=false"]
+        words += [
+            "-ip=127.0.0.1",
+            "-ip.bind=127.0.0.1",
+            f"-dir={self.data}",
+            "-master.telemetry=false",
+            "-s3",
+            "-iam=false",
+        ]
         words += ["-s3.port.iceberg=0", "-s3.port.lance=0", f"-s3.config={self.folder / 's3.json'}"]
         words += ["-master.volumeSizeLimitMB=64", "-volume.max=50", "-volume.minFreeSpace=0", "-s3.iam=false"]
         return [*as_user(None, "KILL"), tool("weed"), "-logtostderr=true", "server", *words]
@@ -317,7 +329,9 @@ def start() -> int:
     with os.fdopen(descriptor, "w") as file:
         file.write(line)
     facts = json.loads(line)
-    print(f"S3 (SeaweedFS) {facts['s3']}, bucket {facts['bucket']}; PostgreSQL {facts['postgres'].rpartition('@')[2]}; all in {NOTE}.")
+    print(
+        f"S3 (SeaweedFS) {facts['s3']}, bucket {facts['bucket']}; PostgreSQL {facts['postgres'].rpartition('@')[2]}; all in {NOTE}."
+    )
     return 0
 
 

@@ -12,7 +12,8 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
@@ -182,6 +183,22 @@ def take_away(cell: Cell) -> tuple[Note, Holder | None]:
         broken = Note("broken", before.fence + 1, 0, before.holder, "", secrets.token_hex(8))
         if cell.write(broken, mark if note else None) is not None or cell.read()[0] == broken:
             return broken, before.holder if before.condition == "held" else None
+
+
+@contextmanager
+def writing(held: LeaseLock) -> Iterator[None]:
+    """Check a lock before a write; a write that fails for another reason than a conflict ends what the lock may do."""
+    held.verify()
+    if held.broken is not None:
+        raise StoreError("State could not be written", f"An earlier write failed: {held.broken}")
+    try:
+        yield
+    except Conflict:
+        held.lose()
+        raise
+    except BaseException as error:
+        held.broken = error
+        raise
 
 
 def origin() -> str:

@@ -8,6 +8,7 @@ tell whether the first one arrived. An advisory lock stands beside, for people w
 from __future__ import annotations
 
 import re
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 from mlplan.spi.schema import DURATION, STRING, Argument, BlockSchema
 from mlplan.spi.store import Conflict, Head, Holder, Lock, StoreDamaged, StoreError
 from mlplan_state import common, leases
-from mlplan_state.leases import LeaseLock
+from mlplan_state.leases import LeaseLock, writing
 from mlplan_state.postgres_link import Link
 from mlplan_state.postgres_note import LockRow
 
@@ -49,6 +50,7 @@ class PostgresStore:
         self._workspace = common.check_workspace(workspace)
         conn_str = str(settings.get("conn_str") or "")
         self._link = Link(conn_str, name)
+        self._mutex = threading.RLock()
         self._row = LockRow(Link(conn_str, name), self._workspace)
         self._stale_after = float(settings.get("stale_after") or leases.STALE_AFTER)
 
@@ -61,10 +63,13 @@ class PostgresStore:
 
     def exists(self) -> bool:
         """Tell whether this state was ever initialised, even if it is damaged now."""
-        return self._link.has_tables() and any(
-            self._link.rows(f"SELECT 1 FROM {table} WHERE workspace = %s LIMIT 1", (self._workspace,))
-            for table in ("states", "history")
+        if not self._link.has_tables():
+            return False
+        text = (
+            "SELECT 1 WHERE EXISTS (SELECT 1 FROM states WHERE workspace = %(w)s) "
+            "OR EXISTS (SELECT 1 FROM history WHERE workspace = %(w)s)"
         )
+        return bool(self._link.rows(text, {"w": self._workspace}))
 
     def initialise(self, document: bytes, serial: int = 0) -> None:
         """Write the first document. Raises: Conflict, StoreError."""
@@ -125,10 +130,14 @@ class PostgresStore:
             "SELECT appended FROM states WHERE workspace = %s AND serial = %s", (self._workspace, serial)
         )
         if counted and len(rows) < counted[0][0] and self._still(serial, counted[0][0]):
-            raise StoreDamaged("Journal is damaged", f"{self}: {counted[0][0]} appends were made, {len(rows)} are there.")
+            raise StoreDamaged(
+                "Journal is damaged", f"{self}: {counted[0][0]} appends were made, {len(rows)} are there."
+            )
         for position, (number, lines, digest) in enumerate(rows):
             if number != position + 1 or common.tag_of(bytes(lines)) != digest:
-                raise StoreDamaged("Journal is damaged", f"{self}: append {position + 1} after serial {serial} was altered.")
+                raise StoreDamaged(
+                    "Journal is damaged", f"{self}: append {position + 1} after serial {serial} was altered."
+                )
             yield from bytes(lines).split(b"\n")
 
     def _still(self, serial: int, appended: int) -> bool:
@@ -148,7 +157,7 @@ class PostgresStore:
     def append(self, serial: int, line: bytes, lock: Lock) -> None:
         """Append one line or several in one row; return when it is committed. Raises: Conflict, StoreError."""
         held = _ours(lock)
-        with _writing(held):
+        with self._mutex, writing(held):
             number = held.facts.get(serial, 0)
             digest = common.tag_of(line)
             statement = (
@@ -183,7 +192,7 @@ class PostgresStore:
         if serial <= expected.serial:
             raise StoreError("Wrong serial", f"Serial {serial} cannot follow {expected.serial}.")
         common.check_serial(document, serial)
-        with _writing(held):
+        with self._mutex, writing(held):
             return self._replace(document, serial, held, expected.tag)
 
     def _replace(self, document: bytes, serial: int, held: LeaseLock, before: str | None) -> Head:
@@ -224,10 +233,12 @@ class PostgresStore:
         """Put `document` in place of any head; the old row and the log are copied to the table `damaged`."""
         held = _ours(lock)
         common.check_serial(document, serial)
-        with _writing(held):
-            if serial < self.next_serial():
-                raise StoreError("Wrong serial", f"The document must have serial {self.next_serial()} or higher.")
-            aside = "INSERT INTO damaged (workspace, what) SELECT workspace, row_to_json({0}) FROM {0} WHERE workspace = %s"
+        if serial < self.next_serial():
+            raise StoreError("Wrong serial", f"The document must have serial {self.next_serial()} or higher.")
+        with self._mutex, writing(held):
+            aside = (
+                "INSERT INTO damaged (workspace, what) SELECT workspace, row_to_json({0}) FROM {0} WHERE workspace = %s"
+            )
             self._link.write([(aside.format(table), (self._workspace,)) for table in ("states", "log")])
             return self._replace(document, serial, held, None)
 
@@ -274,12 +285,15 @@ class PostgresStore:
     def pin(self, key: str) -> None:
         """Keep a snapshot for ever. Raises: StoreDamaged when it is absent or not whole."""
         self.read_history(key)
-        self._link.write([("UPDATE history SET pinned = true WHERE workspace = %s AND key = %s", (self._workspace, key))])
+        self._link.write(
+            [("UPDATE history SET pinned = true WHERE workspace = %s AND key = %s", (self._workspace, key))]
+        )
 
     def pinned(self) -> list[str]:
         """Return the keys of snapshots that are kept for ever."""
         return [
-            key for (key,) in self._link.rows("SELECT key FROM history WHERE workspace = %s AND pinned", (self._workspace,))
+            key
+            for (key,) in self._link.rows("SELECT key FROM history WHERE workspace = %s AND pinned", (self._workspace,))
         ]
 
     def lock(self, holder: Holder, timeout: float) -> LeaseLock:
@@ -325,24 +339,6 @@ class PostgresStore:
         """Yield the keys of all blobs."""
         for (key,) in self._link.rows("SELECT key FROM blobs WHERE workspace = %s", (self._workspace,)):
             yield key
-
-
-class _writing:  # noqa: N801  (used as a statement)
-    """Check a lock before a write; a write that fails for another reason than a conflict ends what the lock may do."""
-
-    def __init__(self, held: LeaseLock) -> None:
-        self._held = held
-
-    def __enter__(self) -> None:
-        self._held.verify()
-        if self._held.broken is not None:
-            raise StoreError("State could not be written", f"An earlier write failed: {self._held.broken}")
-
-    def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
-        if isinstance(error, Conflict):
-            self._held.lose()
-        elif error is not None:
-            self._held.broken = error
 
 
 def _ours(lock: Lock) -> LeaseLock:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from mlplan.spi.store import StoreError
 
@@ -30,6 +30,7 @@ CREATE TABLE IF NOT EXISTS damaged (
 """
 
 Statement = tuple[str, Sequence[Any]]
+Answer = TypeVar("Answer")
 
 
 class Link:
@@ -87,7 +88,9 @@ class Link:
         """Make schema and tables unless they are there. Raises: StoreError."""
         if self.has_tables():
             return
-        statements: list[Statement] = [("SELECT pg_advisory_xact_lock(hashtext('mlplan'), hashtext(%s))", (self.schema,))]
+        statements: list[Statement] = [
+            ("SELECT pg_advisory_xact_lock(hashtext('mlplan'), hashtext(%s))", (self.schema,))
+        ]
         statements += [(f'CREATE SCHEMA IF NOT EXISTS "{self.schema}"', ())]
         statements += [(text, ()) for text in TABLES.split(";") if text.strip()]
         self.write(statements)
@@ -105,7 +108,7 @@ class Link:
             )
         return self._connection
 
-    def _again(self, attempt: Callable[[], Any]) -> Any:
+    def _again(self, attempt: Callable[[], Answer]) -> Answer:
         with self._mutex:
             for wait in (*WAITS, None):
                 try:
@@ -123,7 +126,9 @@ class Link:
     def _explained(self, error: Exception, cut: bool) -> StoreError:
         reason = " ".join(str(error).split())[:300]
         if _refuses(error):
-            return StoreError("The store refuses the credentials", f"PostgreSQL: {reason}. Look at conn_str, PGUSER and PGPASSWORD.")
+            return StoreError(
+                "The store refuses the credentials", f"PostgreSQL: {reason}. Look at conn_str, PGUSER and PGPASSWORD."
+            )
         if cut:
             return StoreError(
                 "The store does not answer",
@@ -135,10 +140,16 @@ class Link:
 def _of_the_line(error: Exception) -> bool:
     """Tell whether the server went away or is going, rather than that it does not like the statement."""
     state = str(getattr(error, "sqlstate", None) or "")
-    return state.startswith(("08", "57P")) or (not state and type(error).__name__ in ("OperationalError", "InterfaceError"))
+    return state.startswith(("08", "57P")) or (
+        not state and type(error).__name__ in ("OperationalError", "InterfaceError")
+    )
 
 
 def _refuses(error: Exception) -> bool:
     state = str(getattr(error, "sqlstate", None) or "")
     text = str(error)
-    return state in ("28000", "28P01", "42501") or "password authentication failed" in text or "no password supplied" in text
+    return (
+        state in ("28000", "28P01", "42501")
+        or "password authentication failed" in text
+        or "no password supplied" in text
+    )

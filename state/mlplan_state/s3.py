@@ -15,25 +15,24 @@ server whose reads lag behind.
 
 from __future__ import annotations
 
-import json
 import re
 import secrets
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from mlplan.spi.schema import BOOL, DURATION, STRING, Argument, BlockSchema
 from mlplan.spi.store import Conflict, Head, Holder, Lock, StoreDamaged, StoreError
 from mlplan_state import common, leases
-from mlplan_state.leases import LeaseLock
-from mlplan_state.s3_client import Bucket, connect
+from mlplan_state.leases import LeaseLock, writing
+from mlplan_state.s3_client import Bucket, Listed, connect
+from mlplan_state.s3_head import HEAD, Held, LockObject, Pointer
 from mlplan_state.s3_log import Log
 from mlplan_state.s3_probe import probe
 
-HEAD, LOCK, MARKER = "head.json", "lock.json", "initialised"
+MARKER = "initialised"
 RACES = 20
 LAGS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0)
 """Seconds between two reads of something that is known to be there and does not show."""
@@ -46,43 +45,6 @@ _TEXT = {
     "profile": "Profile in the AWS configuration files.",
     "kms_key_id": "Key with which the server encrypts the objects (aws:kms).",
 }
-
-
-@dataclass(frozen=True)
-class Pointer:
-    """What head.json says. nonce: tells a write of ours that came through twice from one of somebody else."""
-
-    serial: int
-    key: str
-    digest: str
-    fence: int
-    nonce: str
-
-    def to_bytes(self) -> bytes:
-        """Return it as JSON text."""
-        return json.dumps({"format": 1, **self.__dict__}, indent=2).encode() + b"\n"
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> Pointer:
-        """Return the pointer of its text. Raises: StoreDamaged."""
-        try:
-            found = json.loads(data)
-            if found["format"] != 1:
-                raise StoreDamaged("State was written by a newer mlplan", f"head.json has format {found['format']}.")
-            return cls(
-                int(found["serial"]), common.check_snapshot_key(found["key"]), str(found["digest"]),
-                int(found["fence"]), str(found["nonce"]),
-            )  # fmt: skip
-        except (ValueError, KeyError, TypeError):
-            raise StoreDamaged("State head is unreadable", "head.json in the bucket was emptied, cut or edited.") from None
-
-
-@dataclass
-class Held:
-    """What a holder remembers: the head as it last wrote it (None while it is damaged) and its tag."""
-
-    pointer: Pointer | None
-    tag: str | None
 
 
 class S3Store:
@@ -143,7 +105,9 @@ class S3Store:
         pointer = Pointer(serial, key, common.tag_of(document), fence, secrets.token_hex(8))
         if self._create_head(pointer) is None:
             raise self._exists_already()
-        self._bucket.put(MARKER, b"A state was initialised here. If head.json is absent, it was lost: mlplan state repair\n")
+        self._bucket.put(
+            MARKER, b"A state was initialised here. If head.json is absent, it was lost: mlplan state repair\n"
+        )
 
     def _exists_already(self) -> Conflict:
         return Conflict("State exists already", f"{self} holds a state; nothing was changed.")
@@ -214,7 +178,7 @@ class S3Store:
     def append(self, serial: int, line: bytes, lock: Lock) -> None:
         """Append one line or several in one object; return when it is stored. Raises: Conflict, StoreError."""
         held, facts = _ours(lock)
-        with self._mutex, _writing(held):
+        with self._mutex, writing(held):
             if facts.pointer is None or facts.pointer.serial != serial:
                 raise Conflict("State was changed by somebody else", f"The head of {self} is not at serial {serial}.")
             self._log.append(serial, line, held.fence)
@@ -225,41 +189,46 @@ class S3Store:
         if serial <= expected.serial:
             raise StoreError("Wrong serial", f"Serial {serial} cannot follow {expected.serial}.")
         common.check_serial(document, serial)
-        with self._mutex, _writing(held):
+        with self._mutex, writing(held):
             present = facts.pointer
             if present is None or (present.serial, present.digest) != (expected.serial, expected.tag):
-                raise Conflict("State was changed by somebody else", f"{self} is not at serial {expected.serial} any more.")
+                raise Conflict(
+                    "State was changed by somebody else", f"{self} is not at serial {expected.serial} any more."
+                )
             return self._replace(document, serial, held, facts)
 
     def _replace(self, document: bytes, serial: int, held: LeaseLock, facts: Held) -> Head:
-        pointer = Pointer(serial, self._keep(serial, document), common.tag_of(document), held.fence, secrets.token_hex(8))
+        pointer = Pointer(
+            serial, self._keep(serial, document), common.tag_of(document), held.fence, secrets.token_hex(8)
+        )
         tag = self._swap_head(pointer, facts.tag) if facts.tag is not None else self._create_head(pointer)
         if tag is None:
             held.lose()
             raise leases.taken_away()
         held.facts = Held(pointer, tag)
         self._newest = pointer
-        self._log.begin(serial, held.fence)
+        self._log.begin(serial, held.fence, fresh=True)
         self._tidy(pointer)
         return Head(serial, document, pointer.digest)
 
     def _tidy(self, pointer: Pointer) -> None:
         """Remove logs that no reader can be at any more, and snapshots that need not be kept."""
-        kept = list(self._snapshots())
+        listed = list(self._bucket.list("history/"))
+        kept = list(_snapshots(listed))
         before = max((serial for serial, _, _ in kept if serial < pointer.serial), default=pointer.serial)
         self._log.remove_before(before)
         leftovers = [key for serial, key, _ in kept if serial == pointer.serial and key != pointer.key]
         kept = [item for item in kept if item[1] not in leftovers]
-        for key in [*leftovers, *common.superfluous(kept, self.pinned(), time.time())]:
+        for key in [*leftovers, *common.superfluous(kept, _pins(listed), time.time())]:
             self._bucket.delete(f"history/{key}.zst")
 
     def replace_damaged(self, document: bytes, serial: int, lock: Lock) -> Head:
         """Put `document` in place of any head; what was there is copied to damaged/."""
         held, facts = _ours(lock)
         common.check_serial(document, serial)
-        with self._mutex, _writing(held):
-            if serial < self.next_serial():
-                raise StoreError("Wrong serial", f"The document must have serial {self.next_serial()} or higher.")
+        if serial < self.next_serial():
+            raise StoreError("Wrong serial", f"The document must have serial {self.next_serial()} or higher.")
+        with self._mutex, writing(held):
             stamp = f"damaged/{int(time.time())}-{secrets.token_hex(4)}"
             found = self._bucket.get(HEAD)
             if found is not None:
@@ -268,7 +237,9 @@ class S3Store:
                 slot = self._bucket.get(item.key)
                 if slot is not None:
                     self._bucket.put(f"{stamp}/{item.key}", slot.data)
-            return self._replace(document, serial, held, Held(None, found.tag if found else None) if facts.pointer is None else facts)
+            if facts.pointer is None:
+                facts = Held(None, found.tag if found is not None else None)
+            return self._replace(document, serial, held, facts)
 
     def next_serial(self) -> int:
         """Return a serial higher than everything that was ever here, as far as the bucket tells."""
@@ -290,10 +261,7 @@ class S3Store:
         return self._keep(serial, document)
 
     def _snapshots(self) -> Iterator[tuple[int, str, float]]:
-        for item in self._bucket.list("history/"):
-            match = re.fullmatch(r"history/((\d{1,15})-[0-9a-f]{16})\.zst", item.key)
-            if match:
-                yield int(match[2]), match[1], item.written
+        return _snapshots(self._bucket.list("history/"))
 
     def history(self) -> list[tuple[int, str]]:
         """Return (serial, key) of kept snapshots, newest first."""
@@ -313,8 +281,7 @@ class S3Store:
 
     def pinned(self) -> list[str]:
         """Return the keys of snapshots that are kept for ever."""
-        keys = (item.key for item in self._bucket.list("history/"))
-        return [key.removeprefix("history/").removesuffix(".pin") for key in keys if key.endswith(".pin")]
+        return _pins(self._bucket.list("history/"))
 
     def lock(self, holder: Holder, timeout: float) -> LeaseLock:
         """Take the lock within `timeout` seconds, and take everything from former holders. Raises: LockHeld, StoreError."""
@@ -377,53 +344,21 @@ class S3Store:
         for item in self._bucket.list("blobs/"):
             yield item.key.removeprefix("blobs/")
 
-    def _cell(self) -> _LockObject:
-        return _LockObject(self._bucket)
+    def _cell(self) -> LockObject:
+        return LockObject(self._bucket)
 
 
-class _LockObject:
-    """The note of the lock as an object."""
-
-    def __init__(self, bucket: Bucket) -> None:
-        self._bucket = bucket
-
-    def read(self) -> tuple[leases.Note | None, Any]:
-        """Return the note and its tag; one that cannot be read counts as broken, at a fence that only rises."""
-        found = self._bucket.get(LOCK)
-        if found is None:
-            return None, None
-        try:
-            return leases.Note.from_json(json.loads(found.data)), found.tag
-        except (ValueError, KeyError, TypeError):
-            head = self._bucket.get(HEAD)
-            try:
-                fence = Pointer.from_bytes(head.data).fence if head is not None else 0
-            except StoreDamaged:
-                fence = int(time.time())  # beyond any fence that counting could have reached
-            return leases.Note("broken", fence, 0, None), found.tag
-
-    def write(self, note: leases.Note, mark: Any) -> Any:
-        """Replace the note if its tag is still `mark`."""
-        data = json.dumps(note.to_json()).encode()
-        return self._bucket.create(LOCK, data) if mark is None else self._bucket.swap(LOCK, data, mark)
+def _snapshots(listed: Iterable[Listed]) -> Iterator[tuple[int, str, float]]:
+    """Yield (serial, key, written) of the snapshots in a listing of the history."""
+    for item in listed:
+        match = re.fullmatch(r"history/((\d{1,15})-[0-9a-f]{16})\.zst", item.key)
+        if match:
+            yield int(match[2]), match[1], item.written
 
 
-class _writing:  # noqa: N801  (used as a statement)
-    """Check a lock before a write; a write that fails for another reason than a conflict ends what the lock may do."""
-
-    def __init__(self, held: LeaseLock) -> None:
-        self._held = held
-
-    def __enter__(self) -> None:
-        self._held.verify()
-        if self._held.broken is not None:
-            raise StoreError("State could not be written", f"An earlier write failed: {self._held.broken}")
-
-    def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
-        if isinstance(error, Conflict):
-            self._held.lose()
-        elif error is not None:
-            self._held.broken = error
+def _pins(listed: Iterable[Listed]) -> list[str]:
+    """Return the keys of snapshots that a listing of the history shows as pinned."""
+    return [i.key.removeprefix("history/").removesuffix(".pin") for i in listed if i.key.endswith(".pin")]
 
 
 def _ours(lock: Lock) -> tuple[LeaseLock, Held]:

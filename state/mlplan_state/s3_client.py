@@ -116,14 +116,20 @@ class Bucket:
         kind = type(error).__name__
         if code in EXPIRED or kind in ("TokenRetrievalError", "UnauthorizedSSOTokenError", "SSOTokenLoadError"):
             detail = f"{where}: the credentials have expired ({code or kind}). Renew them and run again."
-            return StoreError("The store's credentials have expired", f"{detail} Nothing that was acknowledged is lost.")
+            return StoreError(
+                "The store's credentials have expired", f"{detail} Nothing that was acknowledged is lost."
+            )
         if code in REFUSED or kind in ("NoCredentialsError", "PartialCredentialsError"):
             detail = f"{where}: {code or kind}. Look at the keys, the profile and the policy of the bucket."
             return StoreError("The store refuses the credentials", detail)
         if code == "NoSuchBucket":
-            return StoreError("There is no such bucket", f'{where}: make the bucket "{self.name}", or name another one.')
+            return StoreError(
+                "There is no such bucket", f'{where}: make the bucket "{self.name}", or name another one.'
+            )
         reason = " ".join(str(error).split())[:300]
-        detail = f"{where} could not be {doing}: {reason}. Nothing that was acknowledged is lost; run again when it answers."
+        detail = (
+            f"{where} could not be {doing}: {reason}. Nothing that was acknowledged is lost; run again when it answers."
+        )
         return StoreError("The store does not answer" if not code else "The store refuses", detail)
 
 

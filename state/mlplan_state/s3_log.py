@@ -32,9 +32,10 @@ class Log:
         self._next: dict[int, int] = {}
         """Serial to the first slot that may be free: all before it surely exist, whatever a lagging read says."""
 
-    def begin(self, serial: int, fence: int) -> None:
-        """Create a barrier in the first free slot, so that no former holder's next append succeeds."""
-        slot = max(self._next.get(serial, 0), self._listed(serial))
+    def begin(self, serial: int, fence: int, *, fresh: bool = False) -> None:
+        """Create a barrier in the first free slot, so that no former holder's next append succeeds. fresh: the log is
+        expected to be empty, so no listing is asked for."""
+        slot = 0 if fresh else max(self._next.get(serial, 0), self._listed(serial))
         while not self._create(serial, slot, b"", fence):
             slot += 1  # it is taken, so it exists; the one behind it may be free
         self._next[serial] = slot + 1
@@ -118,5 +119,7 @@ def _lines(data: bytes, serial: int, slot: int) -> list[bytes]:
     except (ValueError, KeyError, TypeError):
         good = False
     if not good:
-        raise StoreDamaged("Journal is damaged", f"Slot {slot} of the journal after serial {serial} is not what was written.")
+        raise StoreDamaged(
+            "Journal is damaged", f"Slot {slot} of the journal after serial {serial} is not what was written."
+        )
     return payload.split(b"\n") if payload else []

@@ -1,0 +1,16 @@
+"""Fixtures for every room: the real servers, started when a test first asks for them and ended with the session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tools.services import Services
+
+
+@pytest.fixture(scope="session")
+def services() -> Iterator[Services]:
+    """SeaweedFS and PostgreSQL on free ports; they end with the test run, also when it is killed."""
+    with Services() as started:
+        yield started
