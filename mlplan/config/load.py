@@ -52,10 +52,10 @@ def load(
     problems += [*wrong, *more]
     if has_errors(problems):
         return None, problems
-    backend, providers, moved, removed = settings
+    backend, encryption, providers, moved, removed = settings
     program = Program(
         root, sources, _digest(sources, values), module, schemas, instances, providers, backend, moved, removed,
-        ModuleScope(around, lambda _: None),
+        ModuleScope(around, lambda _: None), encryption,
     )  # fmt: skip
     return program, problems
 
@@ -84,15 +84,16 @@ def _unreadable(name: str, why: str) -> Diagnostic:
     return Diagnostic("file-unreadable", "A file cannot be read", f"{name}: {why}.")
 
 
-_Settings = tuple[Backend | None, dict[str, ProviderConfig], tuple[Rename, ...], tuple[Removed, ...]]
+_Settings = tuple[Backend | None, Block | None, dict[str, ProviderConfig], tuple[Rename, ...], tuple[Removed, ...]]
 
 
 def _settings(module: Module, around: Surroundings) -> tuple[_Settings, list[Diagnostic]]:
     problems: list[Diagnostic] = []
     backend: Backend | None = None
+    encryption: Block | None = None
     types: dict[str, str] = {}
     for block in module.settings:
-        problems += unknown_arguments(block, ("required_version",), ("required_providers", "backend"))
+        problems += unknown_arguments(block, ("required_version",), ("required_providers", "backend", "encryption"))
         problems += _required_version(block)
         for inner in block.body.blocks:
             if inner.type == "backend" and len(inner.labels) == 1:
@@ -102,6 +103,8 @@ def _settings(module: Module, around: Surroundings) -> tuple[_Settings, list[Dia
                 problems.append(
                     Diagnostic("wrong-labels", "A block has the wrong labels", detail, span=inner.header_span)
                 )
+            elif inner.type == "encryption":
+                encryption = inner
             elif inner.type == "required_providers":
                 types |= _required_providers(inner)
     providers: dict[str, ProviderConfig] = {name: ProviderConfig(name, type_, None) for name, type_ in types.items()}
@@ -112,7 +115,7 @@ def _settings(module: Module, around: Surroundings) -> tuple[_Settings, list[Dia
         providers[name] = ProviderConfig(name, types.get(local, local), block)
     moved = [m for b in module.moved if (m := _moved(b, problems)) is not None]
     removed = [r for b in module.removed if (r := _removed(b, problems)) is not None]
-    return (backend, providers, tuple(moved), tuple(removed)), problems
+    return (backend, encryption, providers, tuple(moved), tuple(removed)), problems
 
 
 def _required_version(block: Block) -> list[Diagnostic]:

@@ -108,6 +108,7 @@ class Program:
     moved: tuple[Rename, ...]
     removed: tuple[Removed, ...]
     scope: ModuleScope = field(repr=False)
+    encryption: Block | None = None
 
     def decode(self, instance: Instance, computed: Computed) -> tuple[dict[str, Any], list[Diagnostic]]:
         """Return the arguments of an instance as its schema's decoded forms, and what is wrong with them.
@@ -153,6 +154,12 @@ class Program:
         """Return the decoded arguments of the backend block; the schema's defaults when there is none."""
         block = self.backend.block if self.backend is not None else None
         return self._settings(block, schema, frozenset(), "a backend")
+
+    def encryption_settings(self, schema: BlockSchema) -> tuple[dict[str, Any] | None, list[Diagnostic]]:
+        """Return the decoded arguments of the encryption block, None when there is none."""
+        if self.encryption is None:
+            return None, []
+        return self._settings(self.encryption, schema, frozenset(), "an encryption block")
 
     def _settings(
         self, block: Block | None, schema: BlockSchema, meta: frozenset[str], what: str
