@@ -44,7 +44,7 @@ model "flights" {
     min_rows    = 1000
   }
   gate "small" {
-    budget = { p95_latency = "100ms", memory = "1Gi", size = "10MiB" }
+    budget = { p95_latency = "250ms", memory = "1Gi", size = "10MiB" }
   }
 
   deploy_to = [environment.dev, environment.staging, environment.production]
