@@ -6,7 +6,7 @@ import importlib.metadata
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -170,33 +170,38 @@ class LockPins:
         from mlplan.config.lock import read_lock
 
         self._path = root / "mlplan.lock.hcl"
-        self._pins, diagnostics = read_lock(self._path)
+        self._lock, diagnostics = read_lock(self._path)
         if any(d.is_error for d in diagnostics):
             raise DiagnosticError(*diagnostics)
 
     def get(self, address: str) -> Mapping[str, Any] | None:
         """Return what is pinned for an address."""
-        return self._pins.get(address)
+        return self._lock.pins.get(address)
 
     def put(self, address: str, values: Mapping[str, Any]) -> None:
         """Pin; written to the lock file at once."""
-        if self._pins.get(address) != dict(values):
-            self._pins = {**self._pins, address: dict(values)}
-            self._write()
+        if self._lock.pins.get(address) != dict(values):
+            self._write({**self._lock.pins, address: dict(values)})
 
     def drop(self, address: str) -> None:
         """Take the pin of an address out."""
-        if address in self._pins:
-            self._pins = {a: v for a, v in self._pins.items() if a != address}
-            self._write()
+        if address in self._lock.pins:
+            self._write({a: v for a, v in self._lock.pins.items() if a != address})
+
+    def move(self, moves: Mapping[str, str]) -> None:
+        """Give pins other addresses, as records get them."""
+        pins = {moves.get(address, address): values for address, values in self._lock.pins.items()}
+        if pins != self._lock.pins:
+            self._write(pins)
 
     def digest(self) -> str:
         """Return the digest of all pins."""
         from mlplan.ledger.evidence import digest_of
 
-        return digest_of({address: dict(values) for address, values in self._pins.items()})
+        return digest_of({address: dict(values) for address, values in self._lock.pins.items()})
 
-    def _write(self) -> None:
+    def _write(self, pins: Mapping[str, Mapping[str, Any]]) -> None:
         from mlplan.config.lock import write_lock
 
-        write_lock(self._path, self._pins)
+        self._lock = replace(self._lock, pins=pins)
+        write_lock(self._path, self._lock)

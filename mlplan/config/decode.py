@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any
 
 from mlplan.config import quantities
+from mlplan.config.addresses import kind_of
+from mlplan.config.names import iterator_name
+from mlplan.config.scopes import ModuleScope
+from mlplan.config.strict import known_words, only
+from mlplan.lang.convert import ConversionError, convert
 from mlplan.lang.diagnostic import Diagnostic, DiagnosticError, suggestion
 from mlplan.lang.evaluate import evaluate
 from mlplan.lang.reference import as_traversal
 from mlplan.lang.scope import Scope
 from mlplan.lang.source import Span
-from mlplan.lang.syntax import AttributeStep, Block, Body, Expr, IndexStep, Literal, ObjectExpr, Traversal, TupleExpr
-from mlplan.lang.values import Entity, Secret, Unknown, Value, elements, from_python, holds_secret, to_python
+from mlplan.lang.syntax import AttributeStep, Block, Body, Expr, Literal, ObjectExpr, ScopeRef, Traversal, TupleExpr
+from mlplan.lang.types import STRING
+from mlplan.lang.values import Entity, ListValue, MapValue, Secret, SetValue, Unknown, Value, elements, to_python
 from mlplan.spi.schema import Argument, ArgumentType, BlockSchema, NestedBlock, Reference
 
 META_ARGUMENTS = frozenset({"count", "for_each", "depends_on", "provider"})
@@ -48,7 +55,7 @@ def decode_body(
         if argument is None:
             if name not in meta:
                 problems.append(
-                    _unknown("argument", name, [*schema.arguments, *schema.blocks], what, attribute.name_span)
+                    known_words("argument", name, schema.arguments, what, attribute.name_span, schema.blocks)
                 )
             continue
         try:
@@ -76,7 +83,9 @@ def _blocks(
         elif block.type in by_type:
             by_type[block.type].append((block, scope))
         elif block.type not in meta:
-            problems.append(_unknown("block", block.type, [*schema.blocks, *schema.arguments], what, block.type_span))
+            name = block.labels[0] if block.type == "dynamic" and len(block.labels) == 1 else block.type
+            place_of = block.label_spans[0] if name is not block.type else block.type_span
+            problems.append(known_words("block", name, schema.blocks, what, place_of, schema.arguments))
     for name, nested in schema.blocks.items():
         found[name], wrong = _nested(name, nested, by_type[name], what, place)
         problems += wrong
@@ -123,38 +132,66 @@ def _nested(
 
 def _dynamic(block: Block, scope: Scope, into: list[tuple[Block, Scope]]) -> list[Diagnostic]:
     """Expand a `dynamic` block: one block for every element of its for_each."""
+    problems = only(block, ("for_each", "iterator", "labels"), ("content",))
     each, content = block.body.attributes.get("for_each"), [b for b in block.body.blocks if b.type == "content"]
     if each is None or len(content) != 1:
         detail = f'dynamic "{block.labels[0]}" needs for_each and one content block.'
-        return [Diagnostic("invalid-dynamic", "A dynamic block is incomplete", detail, span=block.header_span)]
+        return [*problems, _bad_dynamic(detail, block.header_span)]
     iterator = block.body.attributes.get("iterator")
-    named = as_traversal(iterator.expr) if iterator else None
-    name = named.root if named else block.labels[0]
-    label_expr = block.body.attributes.get("labels")
+    if iterator is not None and not isinstance(iterator.expr, ScopeRef):
+        problems.append(_bad_dynamic("iterator is a name without quotes, as in iterator = rule.", iterator.expr.span))
+        return problems
+    label_attribute = block.body.attributes.get("labels")
     try:
-        collection = evaluate(each.expr, scope)
-        if isinstance(collection, Unknown | Secret):
-            detail = "The for_each of a dynamic block must be known when planning, and not sensitive."
-            return [Diagnostic("invalid-for-each", "This for_each cannot be used", detail, span=each.expr.span)]
-        for key, value in _pairs(collection):
-            inner = scope.child({name: {"key": key, "value": value}})
-            labels: tuple[str, ...] = ()
-            if label_expr is not None:
-                labels = tuple(str(to_python(v)) for v in elements(evaluate(label_expr.expr, inner)))
-            made = Block(block.labels[0], labels, content[0].body, block.span, block.type_span, block.label_spans)
+        for key, value in _pairs(evaluate(each.expr, scope), each.expr.span):
+            inner = scope.child({iterator_name(block): {"key": key, "value": value}})
+            labels = _labels(label_attribute.expr, inner) if label_attribute is not None else ()
+            spans = (label_attribute.expr.span,) * len(labels) if label_attribute is not None else block.label_spans
+            made = Block(block.labels[0], labels, content[0].body, block.span, block.type_span, spans)
             into.append((made, inner))
     except DiagnosticError as error:
-        return list(error.diagnostics)
-    return []
+        return [*problems, *error.diagnostics]
+    return problems
 
 
-def _pairs(collection: Value) -> list[tuple[Value, Value]]:
-    plain = to_python(collection)
-    if isinstance(plain, Mapping):
-        return [(key, from_python(value)) for key, value in plain.items()]
-    values = list(elements(collection))
-    whole = type(collection).__name__ == "SetValue"
-    return [(value if whole else from_python(index), value) for index, value in enumerate(values)]
+def _labels(expr: Expr, scope: Scope) -> tuple[str, ...]:
+    value = evaluate(expr, scope)
+    items = tuple(elements(value)) if not isinstance(value, dict) else ()
+    try:
+        texts = [convert(item, STRING) for item in items]
+    except ConversionError:
+        texts = []
+    if not texts or not all(isinstance(text, str) for text in texts):
+        detail = (
+            "labels is a list of strings that are known when planning and not sensitive, as in labels = [rule.key]."
+        )
+        raise DiagnosticError(_bad_dynamic(detail, expr.span))
+    return tuple(str(text) for text in texts)
+
+
+def _bad_dynamic(detail: str, span: Span) -> Diagnostic:
+    return Diagnostic("invalid-dynamic", "This dynamic block cannot be used", detail, span=span)
+
+
+def _pairs(collection: Value, span: Span) -> list[tuple[Value, Value]]:
+    why = ""
+    if isinstance(collection, Unknown):
+        why = f"it must be known when planning, and is {collection.origin or 'known after apply'}"
+    elif isinstance(collection, Secret):
+        why = "it must not be sensitive, because the number and names of blocks are shown"
+    elif collection is None:
+        why = "it is null; use [] for none"
+    elif isinstance(collection, Entity):
+        collection = dict(collection.attributes)
+    pairs = collection.items if isinstance(collection, MapValue) else collection
+    if not why and isinstance(pairs, Mapping):
+        return [(key, pairs[key]) for key in sorted(pairs)]
+    if not why and isinstance(collection, SetValue):
+        return [(item, item) for item in collection.items]
+    if not why and isinstance(collection, (tuple, ListValue)):
+        return [(Decimal(index), item) for index, item in enumerate(elements(collection))]
+    detail = f"The for_each of a dynamic block is a list, set or map; {why or 'this is something else'}."
+    raise DiagnosticError(Diagnostic("invalid-for-each", "This for_each cannot be used", detail, span=span))
 
 
 def _argument(expr: Expr, argument: Argument, name: str, scope: Scope) -> Any:
@@ -183,7 +220,7 @@ def _direct(expr: Expr, type_: ArgumentType, scope: Scope) -> Any:
     """Return references that are written out, without evaluating what they refer to; None for anything computed."""
     if type_.semantic == "reference":
         traversal = as_traversal(expr)
-        return _reference(traversal, type_, expr.span) if traversal and traversal.root in type_.kinds else None
+        return _reference(traversal, type_, scope) if traversal and traversal.root in type_.kinds else None
     if type_.semantic == "list" and type_.of and type_.of.semantic == "reference" and isinstance(expr, TupleExpr):
         items = [_direct(item, type_.of, scope) for item in expr.items]
         return tuple(items) if all(item is not None for item in items) else None
@@ -196,17 +233,27 @@ def _direct(expr: Expr, type_: ArgumentType, scope: Scope) -> Any:
     return None
 
 
-def _reference(traversal: Traversal, type_: ArgumentType, span: Span) -> Reference | None:
-    steps = list(traversal.steps)
-    if not steps or not isinstance(steps[0], AttributeStep):
-        return None
-    address = f"{traversal.root}.{steps.pop(0).name}"  # type: ignore[union-attr]  # checked above
-    if steps and isinstance(steps[0], IndexStep):
-        key = steps.pop(0)
-        assert isinstance(key, IndexStep)
-        address += f'["{key.key}"]' if isinstance(key.key, str) else f"[{key.key}]"
+def _reference(traversal: Traversal, type_: ArgumentType, scope: Scope) -> Reference | None:
+    inner: Scope | None = scope
+    while inner is not None and not isinstance(inner, ModuleScope):
+        if traversal.root in inner.variables:
+            return None
+        inner = inner.parent
+    found = inner.find(traversal) if inner is not None else None
+    if found is None:
+        return None  # evaluating it says why
+    instance, steps = found
     path = tuple(step.name if isinstance(step, AttributeStep) else str(step.key) for step in steps)
-    return Reference(address, path)
+    if path and inner is not None:
+        schema = inner.around.shared.schemas[instance.kind]
+        body = instance.resource.block.body
+        if path[0] not in (*schema.arguments, *schema.blocks, *schema.computed):
+            return None
+        labels = [b.labels[0] for b in body.blocks if b.type == path[0] and b.labels]
+        computed = any(b.type == "dynamic" and b.labels[:1] == (path[0],) for b in body.blocks)
+        if path[0] in schema.blocks and len(path) > 1 and path[1] not in labels and not computed:
+            return None
+    return Reference(instance.address, path)
 
 
 def decoded_value(value: Value, type_: ArgumentType, name: str, span: Span) -> Any:
@@ -280,13 +327,7 @@ def _container(value: Value, type_: ArgumentType, name: str, span: Span) -> Any:
             raise DiagnosticError(_wrong(name, type_, to_python(value), span))
         of = type_.of or ArgumentType("any")
         return tuple(decoded_value(item, of, f"{name}[{i}]", span) for i, item in enumerate(elements(value)))
-    pairs = (
-        value.attributes
-        if isinstance(value, Entity)
-        else getattr(value, "items", None)
-        if type(value).__name__ == "MapValue"
-        else value
-    )
+    pairs = value.attributes if isinstance(value, Entity) else value.items if isinstance(value, MapValue) else value
     if not isinstance(pairs, Mapping):
         raise DiagnosticError(_wrong(name, type_, to_python(value), span))
     if type_.semantic == "map":
@@ -301,7 +342,7 @@ def _object(pairs: Mapping[str, Value], type_: ArgumentType, name: str, span: Sp
     for key in pairs:
         argument = type_.fields.get(key)
         if argument is None:
-            problems.append(_unknown("field", str(key), list(type_.fields), name, span))
+            problems.append(known_words("field", str(key), type_.fields, name, span))
             continue
         try:
             found[key] = decoded_value(pairs[key], argument.type, f"{name}.{key}", span)
@@ -326,47 +367,12 @@ def _entity(value: Value, type_: ArgumentType, name: str, span: Span) -> Referen
     if isinstance(value, Entity):
         reference = plain_value(value)
         assert isinstance(reference, Reference)
-        if reference.address.split(".")[0] in type_.kinds:
+        if kind_of(reference.address) in type_.kinds:
             return reference
         detail = f"{name} must be a {type_.text()}, and is {reference}."
         raise DiagnosticError(Diagnostic("wrong-reference", "A reference names the wrong kind", detail, span=span))
     detail = f"{name} must be a {type_.text()}, written as {type_.kinds[0]}.NAME without quotes."
     raise DiagnosticError(Diagnostic("wrong-reference", "A reference names the wrong kind", detail, span=span))
-
-
-def check_conditions(blocks: tuple[Block, ...], scope: Scope) -> list[Diagnostic]:
-    """Evaluate `condition` and `error_message` of validations and preconditions; unknown conditions wait for apply."""
-    found: list[Diagnostic] = []
-    for block in blocks:
-        condition, message = block.body.attributes.get("condition"), block.body.attributes.get("error_message")
-        if condition is None or message is None:
-            detail = f"{block.type} needs condition and error_message."
-            found.append(
-                Diagnostic("missing-argument", "A required argument is missing", detail, span=block.header_span)
-            )
-            continue
-        try:
-            value = evaluate(condition.expr, scope)
-            value = value.value if isinstance(value, Secret) else value
-            if value is not True and not isinstance(value, Unknown):
-                words = evaluate(message.expr, scope)
-                text = "(the message holds a sensitive value)" if holds_secret(words) else str(to_python(words))
-                found.append(
-                    Diagnostic("condition-failed", "A condition does not hold", text, span=condition.expr.span)
-                )
-        except DiagnosticError as error:
-            found += error.diagnostics
-    return found
-
-
-def _unknown(what: str, name: str, known: list[str], where: str, span: Span) -> Diagnostic:
-    detail = f'{where} has no {what} "{name}". It has {", ".join(known) or "none"}.'
-    summary = {
-        "argument": "There is no such argument",
-        "block": "There is no such block",
-        "field": "There is no such field",
-    }[what]
-    return Diagnostic(f"unknown-{what}", summary, detail, span=span, hint=suggestion(name, known))
 
 
 def _wrong(name: str, type_: ArgumentType, value: Any, span: Span) -> Diagnostic:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,47 +20,67 @@ HEADER = """# Written by mlplan; commit it. It pins what the last apply used, so
 """
 
 
-def read_lock(path: Path) -> tuple[dict[str, dict[str, Any]], list[Diagnostic]]:
-    """Return the pins by address; none when there is no file. Diagnostics: lock-damaged."""
+COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
+
+
+@dataclass(frozen=True)
+class Lock:
+    """What the file pins. pins: snapshots and the like by address; modules: commits by git source as written."""
+
+    pins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    modules: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_lock(path: Path) -> tuple[Lock, list[Diagnostic]]:
+    """Return what is pinned; nothing when there is no file. Diagnostics: lock-damaged."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        return {}, []
+        return Lock(), []
     except (OSError, UnicodeDecodeError) as error:
-        return {}, [_damaged(path, str(error))]
+        return Lock(), [_damaged(path, str(error))]
     body, problems = parse(SourceFile(path.name, text))
     if problems:
-        return {}, [_damaged(path, problems[0].detail or problems[0].summary)]
+        return Lock(), [_damaged(path, problems[0].detail or problems[0].summary)]
     pins: dict[str, dict[str, Any]] = {}
+    modules: dict[str, str] = {}
     for block in body.blocks:
-        if block.type != "pin" or len(block.labels) != 1 or block.body.blocks:
-            return {}, [_damaged(path, f'it holds "{block.type}", which is no pin')]
+        if block.type not in ("pin", "module") or len(block.labels) != 1 or block.body.blocks:
+            return Lock(), [_damaged(path, f'it holds "{block.type}", which is no pin')]
         values = {}
         for name, attribute in block.body.attributes.items():
             if not isinstance(attribute.expr, Literal):
-                return {}, [_damaged(path, f"{name} is no plain value")]
+                return Lock(), [_damaged(path, f"{name} is no plain value")]
             values[name] = to_python(attribute.expr.value)
-        pins[block.labels[0]] = values
-    return pins, []
+        if block.type == "pin":
+            pins[block.labels[0]] = values
+        elif COMMIT.fullmatch(str(values.get("commit"))):
+            modules[block.labels[0]] = values["commit"]
+        else:
+            return Lock(), [_damaged(path, f'module "{block.labels[0]}" has no commit')]
+    return Lock(pins, modules), []
 
 
-def write_lock(path: Path, pins: Mapping[str, Mapping[str, Any]]) -> None:
+def write_lock(path: Path, lock: Lock) -> None:
     """Write the pins in one canonical form, whole or not at all; an empty set removes the file."""
-    if not pins:
+    if not lock.pins and not lock.modules:
         path.unlink(missing_ok=True)
         return
-    blocks = []
-    for address in sorted(pins):
-        values = pins[address]
-        width = max((len(name) for name in values), default=0)
-        lines = [f"  {name:<{width}} = {_literal(values[name])}" for name in sorted(values)]
-        blocks.append("\n".join([f"pin {_literal(address)} {{", *lines, "}"]))
+    modules = {source: {"commit": commit} for source, commit in lock.modules.items()}
+    blocks = [_block("module", source, modules[source]) for source in sorted(modules)]
+    blocks += [_block("pin", address, lock.pins[address]) for address in sorted(lock.pins)]
     temporary = path.with_name(path.name + ".tmp")
     with temporary.open("w", encoding="utf-8") as file:
         file.write(HEADER + "\n" + "\n\n".join(blocks) + "\n")
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
+
+
+def _block(what: str, label: str, values: Mapping[str, Any]) -> str:
+    width = max((len(name) for name in values), default=0)
+    lines = [f"  {name:<{width}} = {_literal(values[name])}" for name in sorted(values)]
+    return "\n".join([f"{what} {_literal(label)} {{", *lines, "}"])
 
 
 def _literal(value: Any) -> str:

@@ -117,8 +117,8 @@ def equal(left: Value, right: Value) -> bool:
         right = right.value
     if is_null(left) or is_null(right):
         return is_null(left) and is_null(right)
-    if isinstance(left, Entity) and isinstance(right, Entity) and left.identity == right.identity:
-        return True
+    if isinstance(left, Entity) and isinstance(right, Entity):
+        return left.identity == right.identity
     left_items, right_items = _named(left), _named(right)
     if left_items is not None or right_items is not None:
         if left_items is None or right_items is None or isinstance(left, MapValue) is not isinstance(right, MapValue):

@@ -147,15 +147,16 @@ def _rebuilt(value: Value, change: Callable[[Value], Value]) -> Value:
             return SetValue(tuple(map(change, items)), element)
         case MapValue(pairs, element):
             return MapValue({k: change(v) for k, v in pairs.items()}, element)
-        case Entity(identity, attributes):
-            return Entity(identity, {k: change(v) for k, v in attributes.items()})
         case Secret(inner):
             return Secret(change(inner))
     return value
 
 
 def elements(value: Value) -> Collection[Value]:
-    """Return the values directly inside a container; nothing for anything else."""
+    """Return the values directly inside a container; nothing for anything else.
+
+    An entity is one value, whatever it has: its attributes may need a run, or each other, and are looked at when they are read.
+    """
     match value:
         case tuple():
             return value
@@ -165,8 +166,6 @@ def elements(value: Value) -> Collection[Value]:
             return items
         case MapValue(pairs):
             return pairs.values()
-        case Entity(_, attributes):
-            return attributes.values()
         case Secret(inner):
             return (inner,)
     return ()
@@ -220,7 +219,7 @@ def key_of(value: Value) -> Any:
 
 
 def type_of(value: Value) -> Type:
-    """Return the type of a value; null has type any."""
+    """Return the type of a value; null has type any, and an entity too: its attributes are looked at when they are read."""
     match value:
         case bool():
             return BOOL
@@ -242,8 +241,6 @@ def type_of(value: Value) -> Type:
             return of
         case Secret(inner):
             return type_of(inner)
-        case Entity(_, attributes):
-            return ObjectType({k: type_of(v) for k, v in attributes.items()})
     return ANY
 
 

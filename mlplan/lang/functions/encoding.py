@@ -44,8 +44,8 @@ def to_json(value: Value) -> str:
             return _json_object(value)
         case MapValue(pairs):
             return _json_object(pairs)
-        case Entity(_, attributes):
-            return _json_object(attributes)
+        case Entity(identity):
+            return to_json(identity)
     raise TypeError(f"{type(value).__name__} has no JSON")
 
 

@@ -43,12 +43,12 @@ def _children(value: Value) -> tuple[tuple[Value, ...] | None, Any]:
             return None, value
         case MapValue(pairs):
             return None, pairs
-        case Entity(_, attributes):
-            return None, attributes
     return None, None
 
 
 def _lines(value: Value) -> list[str]:
+    if isinstance(value, Entity):
+        value = value.identity
     items, pairs = _children(value)
     if items:
         return [line for item in items for line in _item(item)]
