@@ -9,8 +9,8 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
+from mlplan.app import saved as saved_plans
 from mlplan.app.compose import Project
 from mlplan.engine.context import RunContext
 from mlplan.engine.events import Event, Listener
@@ -19,8 +19,7 @@ from mlplan.engine.kind import Options
 from mlplan.engine.memory import Memory
 from mlplan.engine.outputs import output_changes
 from mlplan.engine.plain import plain
-from mlplan.engine.plan import make_plan, state_digest
-from mlplan.engine.planfile import check_fresh, project_key, read_plan, write_plan
+from mlplan.engine.plan import make_plan
 from mlplan.engine.types import Action, Outcome, Plan, Result, most_serious
 from mlplan.lang.diagnostic import Diagnostic, DiagnosticError, has_errors
 from mlplan.lang.values import Unknown
@@ -40,16 +39,6 @@ def read_state(project: Project) -> State:
 def plan(project: Project, options: Options) -> Plan:
     """Return the plan from the present state, without a lock."""
     return make_plan(project.program, read_state(project), project.world(), options)
-
-
-def save(project: Project, made: Plan, path: Path) -> None:
-    """Write a signed plan file."""
-    write_plan(made, path, project_key(project.services.folder))
-
-
-def load_saved(project: Project, path: Path) -> Plan:
-    """Read a plan file of this project. Raises: DiagnosticError."""
-    return read_plan(path, project_key(project.services.folder))
 
 
 def plan_exit_code(made: Plan, detailed: bool) -> int:
@@ -107,9 +96,7 @@ def apply(
     with project.ledger.begin(identity, holder(identity, command), command, lock_timeout, command) as session:
         made = saved or make_plan(project.program, session.state, project.world(), options)
         if saved is not None:
-            check_fresh(
-                saved, session.state, state_digest(session.state), project.program.digest, project.pins.digest()
-            )
+            saved_plans.check(project, saved, session.state)
         if has_errors(made.diagnostics):
             session.end("nothing done: the plan has errors")
             return Applied(made)

@@ -13,7 +13,7 @@ from mlplan.lang.source import SourceFile
 from mlplan.spi.capabilities import ProviderError
 from mlplan.spi.store import Conflict, LockHeld, StoreError
 
-STALE = frozenset({"plan-stale", "plan-tampered"})
+STALE = frozenset({"plan-stale", "plan-tampered", "plan-foreign"})
 
 
 def guarded(action: Callable[[], int]) -> int:

@@ -59,10 +59,10 @@ def settings(
     for text in var or ():
         name, equals, value = text.partition("=")
         if not equals:
-            raise DiagnosticError(_invalid(f'--var "{text}" is not of the form NAME=VALUE.'))
+            raise DiagnosticError(invalid(f'--var "{text}" is not of the form NAME=VALUE.'))
         variables[name.strip()] = value
     if not chdir.is_dir():
-        raise DiagnosticError(_invalid(f"--chdir {chdir} is not a folder."))
+        raise DiagnosticError(invalid(f"--chdir {chdir} is not a folder."))
     root = chdir.resolve()
     name = workspace or os.environ.get("MLPLAN_WORKSPACE") or selected(root)
     return Settings(root, variables, tuple(var_file or ()), dict(os.environ), name)
@@ -85,5 +85,6 @@ def seconds(text: str) -> float:
     return parse_duration(text)
 
 
-def _invalid(detail: str) -> Diagnostic:
+def invalid(detail: str) -> Diagnostic:
+    """Return what is wrong with an option."""
     return Diagnostic("invalid-option", "An option cannot be used", detail)

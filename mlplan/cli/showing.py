@@ -24,7 +24,7 @@ def register(application: typer.Typer) -> None:
         examples="""
         mlplan show
         mlplan show plan.mlplan
-        mlplan show --json plan.mlplan | jq '.changes[].reasons'
+        mlplan show --json plan.mlplan | jq '.resource_changes[].reasons'
         """,
     )  # fmt: skip
     add(
@@ -54,27 +54,33 @@ def show(
     chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "",  # noqa: B006
     json: Json = False, no_color: NoColor = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="The plan as a pull request shows it.")] = False,
+    compact: Annotated[bool, typer.Option("--compact", help="One line a change.")] = False,
 ) -> int:  # fmt: skip
-    """Show a saved plan, or everything the state remembers."""
-    from mlplan.report.json_text import dumps, plan_json, state_json
+    """Show a saved plan, or everything the state remembers. A plan is read as it is; the files are not looked at."""
+    from mlplan.report.json_text import dumps, state_json
 
-    opened = project(settings(chdir, var, var_file, workspace, no_color))
+    given = settings(chdir, var, var_file, workspace, no_color)
     if plan_file is None:
-        state = use_cases.read_state(opened)
+        state = use_cases.read_state(project(given))
         text = dumps(state_json(state)) if json else explaining.state_text(state)
         sys.stdout.write(text.rstrip("\n") + "\n")
         return 0
-    made = use_cases.load_saved(opened, plan_file)
+    from mlplan.app import saved
+
+    made = saved.load(given, plan_file)
     if json:
-        sys.stdout.write(dumps(plan_json(made, opened.program.sources)) + "\n")
+        from mlplan.cli.terminal import sources_of
+        from mlplan.report.plan_json import plan_json
+
+        sys.stdout.write(dumps(plan_json(made, sources_of(made.diagnostics))) + "\n")
     elif markdown:
         from mlplan.report.markdown import plan_markdown
 
-        sys.stdout.write(plan_markdown(made))
+        sys.stdout.write(plan_markdown(made, given.root.name, f"mlplan apply {plan_file}"))
     else:
         from mlplan.report.plan_text import plan_text
 
-        sys.stdout.write(plan_text(made, stdout_style()))
+        sys.stdout.write(plan_text(made, stdout_style(), compact=compact))
     return 0
 
 
@@ -126,10 +132,11 @@ def comment(
     chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "",  # noqa: B006
 ) -> int:  # fmt: skip
     """Write the Markdown that a pull request shows for a saved plan."""
+    from mlplan.app import saved
     from mlplan.report.markdown import plan_markdown
 
-    opened = project(settings(chdir, var, var_file, workspace))
-    text = plan_markdown(use_cases.load_saved(opened, plan_file), opened.settings.root.name)
+    given = settings(chdir, var, var_file, workspace)
+    text = plan_markdown(saved.load(given, plan_file), given.root.name, f"mlplan apply {plan_file}")
     if out is None:
         sys.stdout.write(text)
     else:

@@ -1,4 +1,8 @@
-"""Changed fields as people wrote them: durations and rates in the words of the files, nested blocks marked as such."""
+"""What an address is before and after a change, by name; and changed fields in the words of the files.
+
+A kind keeps what it needs of its arguments, in its own way. So "before" holds arguments only where they are known for certain: when
+nothing changed, or when the kind says field by field what did.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,31 @@ from dataclasses import replace
 from typing import Any
 
 from mlplan.config.quantities import duration_text
-from mlplan.engine.types import FieldChange
+from mlplan.engine.types import Action, Change, Desired, FieldChange
 from mlplan.lang.values import Secret, Unknown
+from mlplan.ledger.records import Record
 from mlplan.spi.schema import ArgumentType, BlockSchema, Rate
+
+
+def before(
+    change: Change, desired: Desired | None, record: Record | None, schema: BlockSchema
+) -> dict[str, Any] | None:
+    """Return what is remembered of an address; None when there is no record."""
+    if record is None:
+        return None
+    found = {name: record.attributes[name] for name in schema.computed if name in record.attributes}
+    if desired is None:
+        return found
+    changed = {field.name: field.before for field in change.fields}
+    own = changed.keys() & (schema.arguments.keys() | schema.blocks.keys())
+    if change.action in (Action.KEEP, Action.MOVE) or own:
+        found = {**desired.arguments, **found}
+    return {**found, **{name: changed[name] for name in own}}
+
+
+def after(change: Change, desired: Desired, schema: BlockSchema) -> dict[str, Any]:
+    """Return what an address will be: arguments as the files give them, and what is computed."""
+    return {**desired.arguments, **{name: change.planned[name] for name in schema.computed if name in change.planned}}
 
 
 def worded(fields: tuple[FieldChange, ...], schema: BlockSchema) -> tuple[FieldChange, ...]:

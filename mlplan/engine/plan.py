@@ -15,7 +15,7 @@ from typing import Any
 
 from mlplan.config.program import Instance, Program
 from mlplan.engine import graph
-from mlplan.engine.fields import worded
+from mlplan.engine.fields import after, before, worded
 from mlplan.engine.kind import Kind, Options, View
 from mlplan.engine.memory import Memory, computed, with_children
 from mlplan.engine.moves import moved_addresses, renamed, under
@@ -180,14 +180,13 @@ def _plan_one(planning: _Planning, address: str, instances: Mapping[str, Instanc
     unseen = tuple(d.at(desired.span, address) for d in seen.diagnostics if d not in change.diagnostics)
     if desired.parent is not None:
         planning.below.setdefault(desired.parent, []).append(address)
-    record = planning.view.record(address)
     planning.changes[address] = replace(
         change,
         dependencies=desired.dependencies,
         diagnostics=(*unseen, *change.diagnostics),
         fields=worded(change.fields, kind.schema),
-        before=record.attributes if record is not None else None,
-        arguments=desired.arguments,
+        before=before(change, desired, planning.view.record(address), kind.schema),
+        after=after(change, desired, kind.schema),
         surprises=seen.surprises,
     )
 
@@ -216,7 +215,10 @@ def _plan_removal(planning: _Planning, record: Record) -> Change:
             change = replace(change, diagnostics=(*change.diagnostics, _protected(record.address)))
     reason = "destroy was asked for" if planning.options.destroy else "no longer in the files"
     return replace(
-        change, reasons=change.reasons or (Reason(reason),), dependencies=record.dependencies, before=record.attributes
+        change,
+        reasons=change.reasons or (Reason(reason),),
+        dependencies=record.dependencies,
+        before=before(change, None, record, kind.schema),
     )
 
 

@@ -113,7 +113,7 @@ def _seen(change: Change, seen: Observation, known: set[tuple[object, ...]], vie
     """Return a change that keeps what was observed, and nothing else."""
     fresh = [e for e in seen.evidence if _same(e) not in known]
     record = view.record(change.address)
-    kept = replace(_without_steps(change), diagnostics=change.diagnostics, planned=change.before or {})
+    kept = replace(_without_steps(change), diagnostics=change.diagnostics)
     reasons = tuple(Reason(s, Cause.WORLD) for s in seen.surprises)
     if not fresh or record is None:
         return replace(kept, reasons=reasons)

@@ -107,8 +107,9 @@ class Change:
     planned: computed attributes after the change, `Unknown` where only a run can tell. questions: gates that decide during
     apply, in words. notes: (label, text) lines such as ("waits for", "24h in staging"). held: why it stays at an earlier
     version. breach: what a monitor says. blocked: evidence that says no already. evidence: what is known. Filled in by the
-    engine: moved_from, dependencies, before (the record's attributes; None without a record), arguments (as the files give
-    them; may hold `Unknown` and `Secret`), surprises (what the world shows that nobody planned).
+    engine: moved_from, dependencies, before and after (arguments and computed attributes by name; before is None without a
+    record and lacks arguments that its kind does not remember; both may hold `Unknown` and `Secret`), surprises (what the
+    world shows that nobody planned).
     """
 
     address: str
@@ -128,7 +129,7 @@ class Change:
     moved_from: str | None = None
     dependencies: tuple[str, ...] = ()
     before: Mapping[str, Any] | None = None
-    arguments: Mapping[str, Any] = field(default_factory=dict)
+    after: Mapping[str, Any] | None = None
     surprises: tuple[str, ...] = ()
 
     @property

@@ -1,4 +1,4 @@
-"""Plans, records and evidence as JSON documents with a version."""
+"""States, diagnostics and their kin as JSON documents with a version. Plans have a file of their own."""
 
 from __future__ import annotations
 
@@ -8,25 +8,12 @@ from typing import Any
 import orjson
 
 from mlplan.engine.plain import plain
-from mlplan.engine.planfile import plan_document
-from mlplan.engine.types import Plan
 from mlplan.lang.diagnostic import Diagnostic
 from mlplan.lang.source import SourceFile
 from mlplan.ledger.records import State
 from mlplan.report.diagnostics import diagnostic_json
 
 FORMAT_VERSION = "0.1"
-
-
-def plan_json(plan: Plan, sources: Mapping[str, SourceFile]) -> dict[str, Any]:
-    """Return a plan for programs: changes with reasons, steps, evidence; diagnostics with places."""
-    document = plan_document(plan)
-    document["format_version"] = FORMAT_VERSION
-    document["empty"] = plan.is_empty
-    document["diagnostics"] = [diagnostic_json(d, sources) for d in plan.diagnostics]
-    for change, made in zip(document["changes"], plan.changes, strict=True):
-        change["diagnostics"] = [diagnostic_json(d, sources) for d in made.diagnostics]
-    return document
 
 
 def state_json(state: State) -> dict[str, Any]:

@@ -24,7 +24,7 @@ class Style:
 
     def plain(self, text: str) -> str:
         """Return text with the signs that ASCII logs can show."""
-        return text.translate(_ASCII) if self.ascii else text
+        return text.translate(_ASCII).encode("ascii", "backslashreplace").decode() if self.ascii else text
 
 
 _ASCII = str.maketrans({"…": "...", "→": "->", "≥": ">=", "≤": "<=", "−": "-", "×": "x", "—": "-", "–": "-", "·": "."})
@@ -35,4 +35,4 @@ def style_for(is_terminal: bool, environment: Mapping[str, str], no_color: bool,
     wanted = is_terminal and not no_color and "NO_COLOR" not in environment and environment.get("TERM") != "dumb"
     encoding = environment.get("LC_ALL") or environment.get("LC_CTYPE") or environment.get("LANG") or ""
     ascii_only = not any(word in encoding.lower() for word in ("utf-8", "utf8")) and not is_terminal
-    return Style(wanted, ascii_only, max(60, min(columns, 160)))
+    return Style(wanted, ascii_only, max(40, min(columns, 160)))

@@ -151,8 +151,8 @@ def test_a_plan_keeps_what_is_there_and_what_is_wanted(bench: Bench) -> None:
     bench.apply()
     bench.write('thing "a" {\n  size = 3\n  secret = "hush"\n}')
     change = bench.plan().change("thing.a")
-    assert change.before["arguments"]["size"] == 2
-    assert change.arguments["size"] == 3
+    assert (change.before["size"], change.after["size"]) == (2, 3)
+    assert change.before["identity"] == change.after["identity"]
     assert "hush" not in repr(change)
 
 
