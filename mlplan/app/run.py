@@ -126,7 +126,8 @@ def _carry_out(
         session.end(_outcome(result))
         raise
     values = {c.name: plain(c.after) for c in changes if c.after is not None and not isinstance(c.after, Unknown)}
-    session.outputs(values)
+    if changes or not (options.targets or options.excludes or options.refresh_only):
+        session.outputs(values)
     if made.destroy and not session.state.records:
         listener(Event("note", "", "everything is removed", at=time.time()))
     session.end(_outcome(result))

@@ -26,7 +26,7 @@ class Vocabulary:
             on, off = _long(parameter.opts), _long(parameter.secondary_opts)
             options |= {*on, *off}
             if getattr(parameter, "is_flag", False):
-                flags |= set(on)
+                flags |= {*on, *off}
                 switches |= {name for name in on if f"no-{name}" in off}
         return cls(frozenset(options), frozenset(flags), frozenset(switches))
 

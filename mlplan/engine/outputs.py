@@ -20,6 +20,8 @@ def output_changes(
     program: Program, state: State, options: Options, values: Callable[[str], Mapping[str, Any] | None]
 ) -> tuple[OutputChange, ...]:
     """Return every output's value before and after. Raises: DiagnosticError when one cannot be evaluated."""
+    if options.refresh_only or (options.destroy and (options.targets or options.excludes)):
+        return ()  # what is left still says what they are; they are settled by the next ordinary apply
     after: Mapping[str, Any] = {}
     if not options.destroy:
         after, diagnostics = program.outputs(values)
