@@ -69,12 +69,12 @@ def roll_out(step: Step, desired: Desired, where: Place, record: Record, context
         return Outcome(Result.WAITING, f"waiting: {missing}", record)
     versions = _versions(where, record, context, wanted, live.get("version"))
     _refuse_altered(versions[wanted], context, where.address)
-    rollout = _document(unfinished, record, wanted, live.get("version"), context.now())
     if step.action == "roll_back":
         # The version it goes back to was judged when it was live; waiting at small weights would prolong the harm.
         where = replace(
             where, policy=replace(where.policy, steps=(FULL_WEIGHT,), bake=0.0, smoke_test=None), criteria=()
         )
+    rollout = _document(unfinished, record, where, wanted, live.get("version"), str(step.inputs["why"]), context.now())
     ticker = Ticker(where, replace(record, dependencies=desired.dependencies), versions, context, step.id)
     ended = ticker.run(rollout)
     return _conclude(step, where, ticker, ended, versions, context)
@@ -94,7 +94,15 @@ def _conclude(
     if rollout.phase == "rolled_back":
         record = _cleared(where, ticker.record, rollout, context)
         if not rollout.rejects:
-            return Outcome(Result.UNCHANGED, rollout.reason, record)
+            context.keep(record)
+            problem = Diagnostic(
+                "rollout-stopped",
+                "A rollout could not go on",
+                f"{rollout.target}: {rollout.reason}. {rollout.stable or 'Nothing'} has all traffic. This says nothing against "
+                f"{rollout.target}: the next apply begins its rollout again.",
+                address=where.address,
+            )
+            return Outcome(Result.FAILED, rollout.reason, record, diagnostics=(problem,))
         record = _reject(record, rollout.target, rollout.reason, context, record.evidence)
         if rollout.stable is None:
             return Outcome(
@@ -151,8 +159,8 @@ def _cleared(where: Place, record: Record, rollout: Rollout, context: Context) -
         splits.set_weights(where.endpoint_name, {where.unit_name(rollout.stable): FULL_WEIGHT})
         serves.remove_unit(where.unit_name(rollout.target))
         return replace(record, attributes={**record.attributes, "rollout": None, "step": "stable", "abort": None})
+    splits.remove_endpoint(where.endpoint_name)  # first: nothing is sent to a server that is going
     serves.remove_unit(where.unit_name(rollout.target))
-    splits.remove_endpoint(where.endpoint_name)
     return replace(record, attributes={**record.attributes, "rollout": None, "step": "nothing live", "abort": None})
 
 
@@ -166,12 +174,18 @@ def _reject(record: Record, version: str, reason: str, context: Context, evidenc
 
 
 def _document(
-    unfinished: Mapping[str, Any] | None, record: Record, wanted: str, live: str | None, now: float
+    unfinished: Mapping[str, Any] | None,
+    record: Record,
+    where: Place,
+    wanted: str,
+    live: str | None,
+    back: str,
+    now: float,
 ) -> Rollout:
     if unfinished is not None:
         return Rollout.from_json(unfinished)
     generation = int(record.attributes.get("rollouts") or 0) + 1
-    return Rollout(generation, wanted, live, since=now, started=now)
+    return Rollout(generation, wanted, live, since=now, started=now, steps=where.policy.steps, back=back)
 
 
 def _end_superseded(where: Place, record: Record, rollout: Rollout, step: Step, context: Context) -> Record:
@@ -266,15 +280,8 @@ def remove(step: Step, context: Context) -> Outcome:
 
 
 def abandon(operation: Operation, context: Context) -> None:
-    """Put traffic back to the live version and remove what the abandoned step had started."""
-    record = context.record(operation.address)
-    desired = context.find_desired(operation.address)
-    if record is None or desired is None or not record.attributes.get("rollout"):
-        return
-    environment = context.desired(str(desired.arguments["environment"]))
-    where = place(desired, environment, context.lineage, context.run)
-    rollout = Rollout.from_json(record.attributes["rollout"])
-    versions = _versions(where, record, context, rollout.target, rollout.stable)
-    ticker = Ticker(where, record, versions, context, operation.step)
-    ended = ticker.run(rollout, superseded="the step was abandoned")
-    context.keep(_cleared(where, ticker.record, ended, context))
+    """Leave traffic as it is: the record holds the whole rollout, and the plan always has a step that goes on with it or ends it.
+
+    A killed run's step often comes back under other inputs (its version is known now); ending the rollout here would throw
+    the evidence of a canary away.
+    """

@@ -40,9 +40,10 @@ class Rollout:
     """The document of one rollout.
 
     target, stable: version names ("v4"); stable is None for the first deployment. index: of the present step, -1 before the
-    first. since: when the phase began. step_since: when the router confirmed the present step. analysis: what the judge keeps
-    for the present step, harm: for the whole rollout; cursor: counters up to which looks were counted, by version.
-    thresholds: milliseconds over which a request counts as slow, by criterion, fixed for the rollout.
+    first. steps: those it began with: a policy that changes meanwhile counts from the next rollout on. since: when the phase
+    began. step_since: when the router confirmed the present step. analysis: what the judge keeps for the present step, harm: for
+    the whole rollout; cursor: counters up to which looks were counted, by version. thresholds: milliseconds over which a request
+    counts as slow, by criterion, fixed for the rollout. back: why this goes back to an earlier version; empty for a way forward.
     """
 
     generation: int
@@ -61,6 +62,8 @@ class Rollout:
     harm: Mapping[str, Any] | None = None
     cursor: Mapping[str, Any] = field(default_factory=dict)
     thresholds: Mapping[str, float] = field(default_factory=dict)
+    steps: tuple[int, ...] = (FULL_WEIGHT,)
+    back: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types."""
@@ -69,7 +72,7 @@ class Rollout:
     @staticmethod
     def from_json(document: Mapping[str, Any]) -> Rollout:
         """Return the rollout of a document."""
-        return Rollout(**document)
+        return Rollout(**{**document, "steps": tuple(document["steps"])})
 
     @property
     def ended(self) -> bool:
@@ -96,22 +99,22 @@ class Seen:
     superseded: str = ""
 
 
-def weights(rollout: Rollout, policy: Policy) -> dict[str, int]:
+def weights(rollout: Rollout) -> dict[str, int]:
     """Return the promised weights by version; they sum to 10,000."""
-    share = target_weight(rollout, policy)
+    share = target_weight(rollout)
     if rollout.stable is None:
         # The first version of an endpoint has nothing to share with: it gets everything once it is ready, nothing before.
         return {rollout.target: FULL_WEIGHT} if share else {}
     return {rollout.target: share, rollout.stable: FULL_WEIGHT - share}
 
 
-def target_weight(rollout: Rollout, policy: Policy) -> int:
+def target_weight(rollout: Rollout) -> int:
     """Return the weight that the document promises to the target."""
     if rollout.phase in ("provisioning", "rolling_back", "rolled_back") or rollout.index < 0:
         return 0
     if rollout.phase in ("baking", "finished"):
         return FULL_WEIGHT
-    return policy.steps[rollout.index]
+    return rollout.steps[rollout.index]
 
 
 def decide(rollout: Rollout, policy: Policy, seen: Seen) -> Rollout:
@@ -134,7 +137,7 @@ def _provisioning(rollout: Rollout, policy: Policy, seen: Seen) -> Rollout:
             return rollout
         if seen.smoke.startswith("failed"):
             return _back(replace(rollout, smoke=seen.smoke), seen, f"smoke test {seen.smoke}", rejects=True)
-        first = len(policy.steps) - 1 if rollout.stable is None else 0
+        first = len(rollout.steps) - 1 if rollout.stable is None else 0
         return replace(rollout, phase="shifting", index=first, since=seen.now, smoke=seen.smoke)
     if seen.now - rollout.since > policy.ready_within:
         return _back(rollout, seen, f"not ready within {policy.ready_within:g} s", rejects=True)
@@ -145,8 +148,13 @@ def _shifting(rollout: Rollout, policy: Policy, seen: Seen) -> Rollout:
     if not seen.ready:
         return _lost(rollout, seen)
     if not seen.confirmed:
+        if seen.now - rollout.since > policy.ready_within:
+            reason = (
+                f"the router did not confirm {rollout.steps[rollout.index] / 100:g} % within {policy.ready_within:g} s"
+            )
+            return _back(rollout, seen, reason, rejects=False)
         return rollout
-    last = rollout.index == len(policy.steps) - 1
+    last = rollout.index == len(rollout.steps) - 1
     # A window starts after the router's confirmation: requests before it would be counted under the wrong weight.
     return replace(
         rollout,
@@ -171,7 +179,7 @@ def _analyzing(rollout: Rollout, policy: Policy, seen: Seen) -> Rollout:
 
 
 def _give_up(rollout: Rollout, policy: Policy, seen: Seen) -> Rollout:
-    reason = f"no proof within {policy.give_up_after:g} s at {policy.steps[rollout.index] / 100:g} %"
+    reason = f"no proof within {policy.give_up_after:g} s at {rollout.steps[rollout.index] / 100:g} %"
     if policy.on_inconclusive == "rollback":
         return _back(rollout, seen, reason, rejects=True)
     if policy.on_inconclusive == "promote":
@@ -190,10 +198,12 @@ def _paused(rollout: Rollout, policy: Policy, seen: Seen) -> Rollout:
 
 
 def _baking(rollout: Rollout, policy: Policy, seen: Seen) -> Rollout:
-    if rollout.stable is not None and not seen.ready:
+    if seen.failed or (rollout.stable is not None and not seen.ready):
         return _lost(rollout, seen)
     if rollout.stable is not None and seen.harm:
         return _back(rollout, seen, seen.harm, rejects=True)
+    if not seen.ready:
+        return rollout  # the first version: there is nothing to go back to, so a slow health check is waited for
     if seen.now - rollout.since >= policy.bake:
         return replace(rollout, phase="finished", since=seen.now)
     return rollout

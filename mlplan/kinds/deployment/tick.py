@@ -20,7 +20,7 @@ from mlplan.kinds.deployment.spec import Place
 from mlplan.kinds.services import Services
 from mlplan.ledger.evidence import Evidence, Verdict
 from mlplan.ledger.records import Record
-from mlplan.spi.capabilities import JobSpec, UnitStatus, VersionCounters
+from mlplan.spi.capabilities import JobSpec, ProviderError, UnitStatus, VersionCounters
 
 POLL = 0.25
 """Seconds between ticks while something starts."""
@@ -50,67 +50,124 @@ class Ticker:
         self._splits = capabilities.splits(provider)
         self._measures = capabilities.measures(provider)
         self._runs = capabilities.runs(provider)
+        self._trouble_since: float | None = None
+        self._started: float | None = None
+        self._meddled = False
 
     def run(self, rollout: Rollout, superseded: str = "") -> Rollout:
-        """Return the document where it stands when there is nothing more to do now."""
+        """Return the document where it stands when there is nothing more to do now.
+
+        Raises: ProviderError when the provider has been in trouble for longer than a version may take to become ready.
+        """
         rollout = self._keep(rollout, ())
-        while not rollout.ended:
-            seen, judged = self._observe(rollout, superseded)
-            counted = judged.rollout if judged else self._counting_from(rollout)
+        while True:
+            stable_was_there = self._converge(rollout)
+            if rollout.ended:
+                return rollout
+            seen, judged = self._observe(rollout, superseded, stable_was_there)
+            counted = judged.rollout if judged else rollout
             following = decide(counted, self.place.policy, seen)
             evidence = judged.evidence if judged else ()
             if following != rollout:
                 rollout = self._keep(following, evidence if following.phase != rollout.phase else ())
-            self._converge(rollout)
-            if rollout.ended or self._pauses(rollout, following is counted):
-                break
-        return rollout
+            if following is counted and self._pauses(rollout):
+                return rollout
 
-    def _pauses(self, rollout: Rollout, undecided: bool) -> bool:
-        if not undecided:
-            return False
+    def _pauses(self, rollout: Rollout) -> bool:
         if rollout.phase == "paused" or (not self._context.options.wait and rollout.phase in ("analyzing", "baking")):
             return True
         looking = rollout.phase in ("analyzing", "baking")
         return self._context.wait(self.place.policy.look_every if looking else POLL) and rollout.phase != "rolling_back"
 
-    def _converge(self, rollout: Rollout) -> None:
-        """Make units and weights what the document promises: capacity before weight, weight away before units go."""
-        services: Services = self._context.services
-        self._splits.ensure_endpoint(self.place.endpoint())
-        if rollout.phase == "provisioning":
+    def _converge(self, rollout: Rollout) -> bool:
+        """Make units and weights what the document promises: capacity before weight, weight away before units go.
+
+        Return whether the stable version was there all the time.
+        """
+        self._endpoint()
+        if rollout.phase == "provisioning" and self._started != rollout.since:
+            # Once: servers that end while they are waited for have failed, and are not started again and again.
+            services: Services = self._context.services
             self._serves.ensure_unit(self.place.unit(rollout.target, self._versions[rollout.target].artifact, services))
-        if rollout.stable and self._unit(rollout.stable).state in ("absent", "failed"):
-            self._serves.ensure_unit(self.place.unit(rollout.stable, self._versions[rollout.stable].artifact, services))
+            self._started = rollout.since
+        elif rollout.phase == "finished":
+            self._start(rollout.target)
+        stable_was_there = not rollout.stable or rollout.phase == "finished" or not self._start(rollout.stable)
         promised = self._promised(rollout)
-        if promised and self._splits.inspect_endpoint(self.place.endpoint_name).weights != promised:
+        if not promised:
+            return stable_was_there
+        actual = self._splits.inspect_endpoint(self.place.endpoint_name).weights
+        target = self.place.unit_name(rollout.target)
+        rises = promised[target] > actual.get(target, 0)
+        self._meddled = actual != promised
+        if self._meddled and not (rises and self._unit(rollout.target).state != "ready"):
+            self._shift(promised)
+        return stable_was_there
+
+    def _endpoint(self) -> None:
+        try:
+            self._splits.ensure_endpoint(self.place.endpoint())
+        except ProviderError as error:
+            self._bear(error)
+
+    def _start(self, version: str) -> bool:
+        """Start the servers of a version when they are gone; return whether they were."""
+        gone = self._unit(version).state in ("absent", "failed")
+        if gone:
+            services: Services = self._context.services
+            self._serves.ensure_unit(self.place.unit(version, self._versions[version].artifact, services))
+        return gone
+
+    def _shift(self, promised: Mapping[str, int]) -> None:
+        try:
             status = self._splits.set_weights(self.place.endpoint_name, promised)
-            percent = {self._version_of(unit): weight for unit, weight in status.weights.items()}
-            self._tell("weights", f"traffic {self._percents(percent)}", {"weights": percent})
+        except ProviderError as error:
+            self._bear(error)
+            return
+        percent = {self._version_of(unit): weight for unit, weight in status.weights.items()}
+        self._tell("weights", f"traffic {self._percents(percent)}", {"weights": percent})
+
+    def _bear(self, error: ProviderError) -> None:
+        """Go on in spite of a trouble that may pass; raise it when it may not, or has lasted too long."""
+        now = self._context.now()
+        self._trouble_since = now if self._trouble_since is None else self._trouble_since
+        if not error.retryable or now - self._trouble_since > self.place.policy.ready_within:
+            raise error
+        self._tell("note", f"{error.summary}; trying again")
 
     def _promised(self, rollout: Rollout) -> dict[str, int]:
-        by_version = weights(rollout, self.place.policy)
-        return {self.place.unit_name(version): weight for version, weight in by_version.items()}
+        return {self.place.unit_name(version): weight for version, weight in weights(rollout).items()}
 
-    def _observe(self, rollout: Rollout, superseded: str) -> tuple[Seen, looks.Judged | None]:
+    def _observe(self, rollout: Rollout, superseded: str, stable_was_there: bool) -> tuple[Seen, looks.Judged | None]:
         target = self._unit(rollout.target)
         stable = self._unit(rollout.stable) if rollout.stable else None
         endpoint = self._splits.inspect_endpoint(self.place.endpoint_name)
         judged = None
         if rollout.phase in ("analyzing", "paused") or (rollout.phase == "baking" and rollout.stable):
-            share = target_weight(rollout, self.place.policy)
-            judged = looks.look(self.place, rollout, self._counters(), share, self._context.now())
-            self._show_look(rollout, judged)
+            counters = self._counters()
+            if counters is not None and self._meddled:
+                # What was counted since the last look came under weights that nobody promised: it belongs to no look.
+                judged = looks.Judged(replace(rollout, cursor=looks.cursors(counters)))
+            elif counters is not None:
+                judged = looks.look(self.place, rollout, counters, target_weight(rollout), self._context.now())
+                self._show_look(rollout, judged)
+        promised = self._promised(rollout)
+        confirmed = endpoint.state == "ready" and (not promised or dict(endpoint.weights) == promised)
+        if rollout.phase == "shifting" and confirmed:
+            # What was counted before the router's confirmation is not of the next window; without a cursor none can begin.
+            counters = self._counters()
+            confirmed = counters is not None
+            judged = looks.Judged(replace(rollout, cursor=looks.cursors(counters))) if counters is not None else None
         smoke = rollout.smoke
         if rollout.phase == "provisioning" and target.state == "ready" and self.place.policy.smoke_test and not smoke:
             smoke = self._smoke(target)
-        promised = self._promised(rollout)
         return Seen(
             now=self._context.now(),
             ready=target.state == "ready",
             failed=target.reason or "the server ended" if target.state == "failed" else "",
-            stable_ready=stable is None or stable.state == "ready",
-            confirmed=endpoint.state == "ready" and (not promised or dict(endpoint.weights) == promised),
+            # Servers that had to be started again answer soon; that they were gone is what counts: see `rollout._lost`.
+            stable_ready=stable is None or (stable_was_there and stable.state == "ready"),
+            confirmed=confirmed,
             smoke=smoke,
             step_verdict=judged.step_verdict if judged else Verdict.INCONCLUSIVE,
             harm=judged.harm if judged else "",
@@ -118,12 +175,14 @@ class Ticker:
             aborted=str(self.record.attributes.get("abort") or ""),
         ), judged
 
-    def _counting_from(self, rollout: Rollout) -> Rollout:
-        """Set the cursor while weights move: what was counted before the router's confirmation is not of the next window."""
-        return replace(rollout, cursor=looks.cursors(self._counters())) if rollout.phase == "shifting" else rollout
-
-    def _counters(self) -> dict[str, VersionCounters]:
-        measured = self._measures.measure(self.place.endpoint_name)
+    def _counters(self) -> dict[str, VersionCounters] | None:
+        """Return the counters by version; None when the router cannot be asked just now: the next look covers this one's time."""
+        try:
+            measured = self._measures.measure(self.place.endpoint_name)
+        except ProviderError as error:
+            self._bear(error)
+            return None
+        self._trouble_since = None
         return {self._version_of(unit): counters for unit, counters in measured.items()}
 
     def _unit(self, version: str) -> UnitStatus:
@@ -152,8 +211,10 @@ class Ticker:
         return f"failed: {status.reason or status.state}; {' | '.join(status.tail)}"[:500]
 
     def _keep(self, rollout: Rollout, evidence: tuple[Evidence, ...]) -> Rollout:
-        attributes: dict[str, Any] = {**self.record.attributes, "rollout": rollout.to_json()}
-        attributes["step"] = f"{rollout.phase} {target_weight(rollout, self.place.policy) / 100:g} %"
+        attributes: dict[str, Any] = {
+            **self.record.attributes, "rollout": rollout.to_json(), "rollouts": rollout.generation
+        }  # fmt: skip
+        attributes["step"] = f"{rollout.phase} {target_weight(rollout) / 100:g} %"
         kept = tuple(dict.fromkeys((*self.record.evidence, *(e.digest() for e in evidence))))[-50:]
         changed = rollout.phase != (self.record.attributes.get("rollout") or {}).get("phase")
         self.record = replace(self.record, attributes=attributes, evidence=kept)
@@ -175,7 +236,7 @@ class Ticker:
                 {"question": e.question, "verdict": str(e.verdict), "message": e.message} for e in judged.evidence
             ],
         }
-        self._tell("look", f"{rollout.target} at {target_weight(rollout, self.place.policy) / 100:g} %", data)
+        self._tell("look", f"{rollout.target} at {target_weight(rollout) / 100:g} %", data)
 
     def _percents(self, by_version: Mapping[str, int]) -> str:
         return ", ".join(f"{version} {weight / 100:g} %" for version, weight in sorted(by_version.items()))

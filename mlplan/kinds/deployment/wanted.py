@@ -29,6 +29,12 @@ class Wanted:
 
 def wanted_version(desired: Desired, record: Record | None, view: View) -> Wanted:
     """Return what this deployment shall serve, from its source of versions and from breaches that ask for a roll-back."""
+    unfinished = (record.attributes.get("rollout") or {}) if record else {}
+    if unfinished.get("back"):
+        # A way back that was interrupted goes on, whatever has become newer meanwhile.
+        target, why = unfinished["target"], unfinished["back"]
+        reason = Reason(f"the way back to {target} is not finished: {why}", Cause.WORLD)
+        return Wanted(target, False, target, reasons=(reason,), rolls_back=True, why=why)
     breach = _rollback_asked(desired, record, view)
     if breach is not None:
         return breach
