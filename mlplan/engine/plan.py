@@ -22,7 +22,7 @@ from mlplan.engine.moves import moved_addresses, renamed, under
 from mlplan.engine.outputs import output_changes
 from mlplan.engine.selection import Selection, select
 from mlplan.engine.types import Action, Change, Desired, Observation, Plan, Reason
-from mlplan.lang.diagnostic import Diagnostic, DiagnosticError
+from mlplan.lang.diagnostic import Diagnostic, DiagnosticError, has_errors
 from mlplan.ledger.evidence import digest_of
 from mlplan.ledger.records import Record, State
 from mlplan.spi.capabilities import Provider, ProviderError
@@ -171,7 +171,10 @@ def _plan_one(planning: _Planning, address: str, instances: Mapping[str, Instanc
     seen = planning.observations[address]
     kind = planning.world.kinds[desired.kind]
     try:
-        change = kind.diff(desired, planning.view.record(address), seen, planning.view)
+        if has_errors(seen.diagnostics):  # what cannot be seen is not taken for gone
+            change = Change(address, desired.kind, Action.KEEP)
+        else:
+            change = kind.diff(desired, planning.view.record(address), seen, planning.view)
     except (DiagnosticError, ProviderError) as error:
         found = error.diagnostics if isinstance(error, DiagnosticError) else (from_provider(error, address),)
         change = Change(

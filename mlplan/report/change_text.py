@@ -30,7 +30,7 @@ def sign_of(change: Change) -> tuple[str, str]:
     """Return the sign of a change and its colour."""
     if change.breach and not change.steps:
         return "!", "red"
-    if change.surprises and not change.steps:
+    if (change.surprises or change.blocked) and not change.steps:
         return "!", "yellow"
     return SIGNS[change.action]
 
@@ -50,14 +50,14 @@ def change_lines(change: Change, style: Style, compact: bool) -> list[str]:
     head = f"{style.paint(f'{sign:>3}', colour, 'bold')} {style.paint(one_line(change.address, 300), 'bold')}"
     title = reason_text(change)
     if compact:
-        told = title or one_line(change.breach or "", 1000)
+        told = title or one_line(change.breach or "; ".join(evidence_text(e) for e in change.blocked), 1000)
         room = max(style.width - len(change.address) - 6, 20)
         return [f"{head}  {one_line(told, room)}".rstrip()]
     lines = [head, *labelled("because", title, style)] if title else [head]
-    if change.breach:
+    if change.breach and one_line(change.breach, 10_000) not in title:
         lines += labelled("! breach", change.breach, style)
     lines += [line for e in change.blocked for line in labelled("contract says no", evidence_text(e), style)]
-    lines += _checks([e for e in change.evidence if e not in change.blocked], style)
+    lines += _checks([e for e in change.evidence if e not in change.blocked], title, style)
     for field in change.fields:
         lines += field_lines(field, style, INDENT)
     lines += [line for question in change.questions for line in _question(question, style)]
@@ -94,13 +94,13 @@ def _question(question: str, style: Style) -> list[str]:
     return lines
 
 
-def _checks(evidence: list[Evidence], style: Style) -> list[str]:
+def _checks(evidence: list[Evidence], told: str, style: Style) -> list[str]:
     if not evidence:
         return []
     passed = sum(e.verdict is Verdict.PASS for e in evidence)
     lines = labelled("evidence", f"{passed} of {len(evidence)} pass", style)
     for item in evidence:
-        if item.verdict is not Verdict.PASS:
+        if item.verdict is not Verdict.PASS and one_line(evidence_text(item), 10_000) not in told:
             lines += labelled(f"{item.severity} {item.verdict}", evidence_text(item), style)
     return lines
 

@@ -98,8 +98,8 @@ def _verdicts(plan: Plan) -> list[str]:
 
 
 def _row(evidence: Evidence) -> str:
-    measured = f"{evidence.estimate:.4g}" if evidence.estimate is not None else ""
-    interval = ", ".join(f"{bound:.4g}" for bound in evidence.interval) if evidence.interval is not None else ""
+    measured = _number(evidence.estimate) if evidence.estimate is not None else ""
+    interval = ", ".join(map(_number, evidence.interval)) if evidence.interval is not None else ""
     n = f"{evidence.n:,}" if evidence.n is not None else ""
     warn = " (warning)" if evidence.severity == "warn" and evidence.verdict is not Verdict.PASS else ""
     shown = f"[{interval}]" if interval else ""
@@ -107,6 +107,10 @@ def _row(evidence: Evidence) -> str:
         f"| {code(evidence.subject, 120)} | {cell(evidence.question, 160)} | | {measured} | {cell(shown)} | {n} "
         f"| **{evidence.verdict}**{warn} |"
     )
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def _question_row(change: Change, question: str) -> str:
@@ -133,8 +137,16 @@ def _line(change: Change) -> str:
     if change.moved_from:
         texts.insert(0, f"was {change.moved_from}")
     texts += [s for s in change.surprises if s not in texts]
-    reason = change.breach or change.held or "; ".join(texts)
-    action = "breach" if change.breach and not change.steps else "held" if change.held else str(change.action)
+    reason = change.breach or change.held or "; ".join(texts) or "; ".join(map(evidence_text, change.blocked))
+    action = (
+        "breach"
+        if change.breach and not change.steps
+        else "held"
+        if change.held
+        else "says no"
+        if change.blocked
+        else str(change.action)
+    )
     return f"| {code(change.address)} | {action} | {cell(reason, 300)} |"
 
 
@@ -146,7 +158,8 @@ def _next(plan: Plan, command: str) -> list[str]:
     if plan.is_empty:
         return [*lines, "Nothing to apply."]
     waits = [text for c in plan.changes for label, text in c.notes if label == "waits for"]
-    lines += [f"Waits for: {cell(text, 300)}" for text in dict.fromkeys(waits)]
+    for text in dict.fromkeys(waits):
+        lines += [f"Waits for: {cell(text, 300)}", ""]
     return [*lines, "Next:", "", fence(command, "sh")]
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable
 
 from mlplan.engine.types import Action, Cause, Change, FieldChange, OutputChange, Plan
+from mlplan.lang.values import Secret
 from mlplan.report.change_text import change_lines, evidence_lines, labelled, reason_text
 from mlplan.report.safe import one_line
 from mlplan.report.style import Style
@@ -26,7 +28,7 @@ def plan_text(plan: Plan, style: Style, *, compact: bool = False) -> str:
         out += _pending(plan, style)
     for title, changes in (("Moved since the last apply (nobody edited these files)", moved), (_title(plan), edited)):
         if changes:
-            out += [style.paint(title, "bold"), ""]
+            out += [*_heading(title, style), ""]
             out += [line for change in changes for line in change_lines(change, style, compact)]
             out += [""] if compact else []
     if held:
@@ -37,7 +39,7 @@ def plan_text(plan: Plan, style: Style, *, compact: bool = False) -> str:
     out += _notes(plan, {c.address for c in (*moved, *edited)}, style)
     out += _outputs(plan.output_changes, style)
     out += _left(plan, style)
-    out.append(summary(plan))
+    out += textwrap.wrap(summary(plan), style.width) if style.width < 80 else [summary(plan)]
     return style.plain("\n".join(out)) + "\n"
 
 
@@ -46,7 +48,7 @@ def groups(plan: Plan) -> tuple[list[Change], list[Change], list[Change]]:
     moved: list[Change] = []
     edited: list[Change] = []
     for change in plan.changes:
-        if change.breach or (change.surprises and not change.steps):
+        if change.breach or ((change.surprises or change.blocked) and not change.steps):
             moved.append(change)
         elif change.steps or change.moved_from is not None:
             world = change.cause is Cause.WORLD and change.action is not Action.REMOVE
@@ -55,12 +57,21 @@ def groups(plan: Plan) -> tuple[list[Change], list[Change], list[Change]]:
     return moved, edited, [change for change in plan.changes if change.held]
 
 
+def _heading(text: str, style: Style) -> list[str]:
+    return [style.paint(line, "bold") for line in textwrap.wrap(text, style.width)]
+
+
 def _title(plan: Plan) -> str:
     return "To be destroyed" if plan.destroy else "Changed in your files"
 
 
 def summary(plan: Plan) -> str:
     """Return the last line."""
+    if any(d.is_error for d in plan.diagnostics):
+        return "The plan has errors; nothing can be applied."
+    if plan.refresh_only and not plan.is_empty:
+        seen = sum(bool(c.steps) for c in plan.changes)
+        return f"Plan: keep what the world says of {_counted(seen, 'address', 'es')}, and change nothing."
     if plan.is_empty and not any(c.moved_from for c in plan.changes):
         breaches = sum(1 for c in plan.changes if c.breach)
         stand = f" {_counted(breaches, 'breach', 'es')} stand{'' if breaches != 1 else 's'}." if breaches else ""
@@ -107,7 +118,7 @@ def _legend(style: Style) -> list[str]:
 
 
 def _pending(plan: Plan, style: Style) -> list[str]:
-    lines = [style.paint("Unfinished from an earlier run (apply takes it up or cleans it up)", "bold"), ""]
+    lines = [*_heading("Unfinished from an earlier run (apply takes it up or cleans it up)", style), ""]
     lines += [
         f"  ? {one_line(o.address, 300)}: {one_line(o.action)}, begun by run {one_line(o.run)}" for o in plan.pending
     ]
@@ -126,7 +137,10 @@ def _notes(plan: Plan, shown: set[str], style: Style) -> list[str]:
 def _outputs(changes: Iterable[OutputChange], style: Style) -> list[str]:
     lines = []
     for change in changes:
-        lines += field_lines(FieldChange(change.name, change.before, change.after), style, 2)
+        before, after = change.before, change.after
+        if change.sensitive:
+            before, after = (Secret(None) if value is not None else None for value in (before, after))
+        lines += field_lines(FieldChange(change.name, before, after), style, 2)
     return [style.paint("Outputs", "bold"), "", *lines, ""] if lines else []
 
 

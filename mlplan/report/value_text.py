@@ -95,8 +95,8 @@ class _Writer:
             old, new = value_text(before, 10_000), value_text(after, 10_000)
             if len(old) + len(new) + 4 > room:
                 self._head("~", name, indent)
-                self._line("-", value_text(before, room), indent + 4)
-                self._line("+", value_text(after, room), indent + 4)
+                self._line("-", old, indent + 4)
+                self._line("+", new, indent + 4)
                 return
             shown = f"{old} -> {new}"
         self._line(sign, f"{pad(one_line(name, 60), NAME)} {shown}", indent)

@@ -13,6 +13,9 @@ from mlplan.engine.context import RunContext
 from mlplan.engine.events import Event
 from mlplan.engine.execute import Executor, RunResult
 from mlplan.engine.kind import Kind, Options
+from mlplan.engine.memory import Memory
+from mlplan.engine.outputs import output_changes
+from mlplan.engine.plain import plain
 from mlplan.engine.plan import World, make_plan
 from mlplan.engine.types import Plan
 from mlplan.lang.diagnostic import DiagnosticError, has_errors
@@ -81,6 +84,8 @@ class Bench:
             if has_errors(made.diagnostics):
                 raise DiagnosticError(*made.diagnostics)
             result = self.execute(program, made, session, given, listener or self.events.append, before)
+            changes = output_changes(program, session.state, given, Memory.of(session.state.records, self.kinds).values)
+            session.outputs({c.name: plain(c.after) for c in changes if c.after is not None})
             session.end("done")
         return result
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mlplan.engine.kind import Context, View, new_record
@@ -172,6 +172,9 @@ class Thing(Toy):
         if desired is None:
             assert record is not None
             return self.remove(record, view)
+        return replace(self.compare(desired, record, seen, view), evidence=seen.evidence)
+
+    def compare(self, desired: Desired, record: Record | None, seen: Observation, view: View) -> Change:
         address = desired.address
         unknown = Unknown(origin=f"known after making {address}")
         wanted = plain(desired.arguments)

@@ -1,0 +1,7 @@
+thing "gone" {}
+
+thing "leaning" {}
+
+thing "edited" {
+  size = 2
+}

@@ -1,0 +1,3 @@
+thing "a" {
+  size = 3
+}

@@ -1,0 +1,9 @@
+thing "new" {}
+
+removed {
+  from = thing.kept
+
+  lifecycle {
+    destroy = false
+  }
+}

@@ -1,0 +1,6 @@
+thing "a" {}
+
+shelf "s" {
+  on    = thing.a
+  slots = ["x"]
+}

@@ -1,0 +1,9 @@
+thing "a" {}
+
+thing "b" {
+  on = thing.a
+}
+
+thing "c" {
+  on = thing.b
+}
