@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -260,6 +261,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     story = Story(Tour(arguments.folder.resolve(), arguments.quiet), arguments.rate)
     began = time.monotonic()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what a time limit sends must not leave servers behind
     try:
         story.tour.prepare(REPOSITORY / "examples" / "flights")
         rows = tell(story, arguments.until)
