@@ -10,19 +10,26 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
+from mlplan.app.encryption import keyring
 from mlplan.config.load import load
 from mlplan.config.program import Program
 from mlplan.engine.kind import Kind
 from mlplan.engine.plan import World
 from mlplan.kinds.services import Services
 from mlplan.lang.diagnostic import Diagnostic, DiagnosticError, suggestion
+from mlplan.lang.values import Secret
+from mlplan.ledger.encrypted import EncryptedStore
+from mlplan.ledger.keys import Keyring
 from mlplan.ledger.session import Ledger
 from mlplan.spi.capabilities import Provider, ProviderFactory
 from mlplan.spi.schema import BlockSchema
+from mlplan.spi.secrets import SecretError, resolve
 from mlplan.spi.store import Store, StoreFactory
 
 DEFAULT_PROVIDER = "local"
 DEFAULT_STORE = "local"
+REFERENCES = frozenset({"env", "file", "aws-sm", "k8s-secret"})
+"""Schemes by which a sensitive argument may say where its value is."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,7 @@ class Project:
     services: Services
     pins: LockPins
     warnings: tuple[Diagnostic, ...] = ()
+    keys: Keyring | None = None
 
     def world(self) -> World:
         """Return what surrounds a plan now."""
@@ -95,7 +103,8 @@ def open_project(settings: Settings) -> Project:
     if program is None or any(d.is_error for d in diagnostics):
         raise DiagnosticError(*diagnostics)
     pins = LockPins(settings.root)
-    store = open_store(program, settings)
+    keys = keyring(program.encryption, settings.root, settings.environment)
+    store = open_store(program, settings, keys)
     return Project(
         settings,
         program,
@@ -106,18 +115,45 @@ def open_project(settings: Settings) -> Project:
         Services(settings.root, sys.executable, pins),
         pins,
         tuple(diagnostics),
+        keys,
     )
 
 
-def open_store(program: Program, settings: Settings) -> Store:
-    """Return the store that the `backend` block names, or the local one."""
+def open_store(program: Program, settings: Settings, keys: Keyring | None = None) -> Store:
+    """Return the store that the `backend` block names, or the local one; with keys, what goes into it is encrypted."""
     backend = program.backend
     name = backend.type if backend is not None else DEFAULT_STORE
     factory = cast("StoreFactory", plug_in("mlplan.stores", name, "state store"))
     values, diagnostics = program.backend_settings(factory.schema)
     if any(d.is_error for d in diagnostics):
         raise DiagnosticError(*diagnostics)
-    return factory(values, settings.root, settings.workspace)
+    return make_store(name, factory, values, settings, keys)
+
+
+def make_store(
+    name: str, factory: StoreFactory, values: Mapping[str, Any], settings: Settings, keys: Keyring | None
+) -> Store:
+    """Return a store made of decoded arguments. A sensitive argument that is a reference is resolved here."""
+    try:
+        plain = {key: _revealed(value, settings) for key, value in values.items()}
+        store = factory(plain, settings.root, settings.workspace)
+    except ImportError as error:
+        raise missing_extra("state store", name, error) from error
+    return EncryptedStore(store, keys) if keys is not None else store
+
+
+def _revealed(value: Any, settings: Settings) -> Any:
+    if not isinstance(value, Secret):
+        return value
+    text = str(value.value)
+    if text.partition(":")[0] not in REFERENCES:
+        return text
+    try:
+        return resolve(text, settings.root, settings.environment)
+    except SecretError as error:
+        raise DiagnosticError(
+            Diagnostic("secret-missing", "A secret cannot be read", f"The backend block needs it. {error}.")
+        ) from error
 
 
 def plug_in(group: str, name: str, what: str) -> Any:
@@ -132,8 +168,13 @@ def plug_in(group: str, name: str, what: str) -> Any:
     try:
         return point.load()
     except ImportError as error:
-        detail = f'The {what} "{name}" needs a package that is missing ({error.name}). Install it:\n    pip install "mlplan[{name}]"'
-        raise DiagnosticError(Diagnostic("missing-extra", "A plug-in lacks a package", detail)) from error
+        raise missing_extra(what, name, error) from error
+
+
+def missing_extra(what: str, name: str, error: ImportError) -> DiagnosticError:
+    """Return the message about a plug-in whose package is not installed."""
+    detail = f'The {what} "{name}" needs a package that is missing ({error.name}). Install it:\n    pip install "mlplan[{name}]"'
+    return DiagnosticError(Diagnostic("missing-extra", "A plug-in lacks a package", detail))
 
 
 class Providers:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mlplan import __version__
 from mlplan.app.compose import DEFAULT_PROVIDER, DEFAULT_STORE, Project, Settings
+from mlplan.app.encryption import find_block, keyring
 from mlplan.config.variables import PREFIX
 from mlplan.engine.plan import state_digest
 from mlplan.engine.planfile import Present, check_fresh, project_key, read_plan, write_plan
@@ -20,12 +21,13 @@ def save(project: Project, made: Plan, path: Path) -> None:
     """Write a signed plan file. Raises: DiagnosticError."""
     settings = project.settings
     key = project_key(project.services.folder, settings.environment)
-    write_plan(replace(made, given=_given(project)), path, key)
+    write_plan(replace(made, given=_given(project)), path, key, project.keys)
 
 
 def load(settings: Settings, path: Path) -> Plan:
-    """Read a plan file; the project's files are not looked at. Raises: DiagnosticError."""
-    return read_plan(path, project_key(settings.root / ".mlplan", settings.environment))
+    """Read a plan file; of the project's files only the block encryption is looked at. Raises: DiagnosticError."""
+    keys = keyring(find_block(settings.root), settings.root, settings.environment)
+    return read_plan(path, project_key(settings.root / ".mlplan", settings.environment), keys)
 
 
 def restored(settings: Settings, saved: Plan) -> Settings:

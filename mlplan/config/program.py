@@ -203,12 +203,6 @@ class Program:
         block = self.backend.block if self.backend is not None else None
         return self._settings(block, schema, frozenset(), "a backend")
 
-    def encryption_settings(self, schema: BlockSchema) -> tuple[dict[str, Any] | None, list[Diagnostic]]:
-        """Return the decoded arguments of the encryption block, None when there is none."""
-        if self.encryption is None:
-            return None, []
-        return self._settings(self.encryption, schema, frozenset(), "an encryption block")
-
     def _settings(
         self, block: Block | None, schema: BlockSchema, meta: frozenset[str], what: str
     ) -> tuple[dict[str, Any], list[Diagnostic]]:

@@ -21,7 +21,9 @@ from mlplan.engine.plain import plain
 from mlplan.engine.types import Plan
 from mlplan.lang.diagnostic import Diagnostic, DiagnosticError
 from mlplan.lang.values import Secret, Unknown
+from mlplan.ledger.keys import Keyring, Place, is_sealed
 from mlplan.ledger.records import State
+from mlplan.spi.store import StoreDamaged, StoreError
 
 FORMAT = 2
 MOST_BYTES = 256 * 1024 * 1024
@@ -100,15 +102,18 @@ def _frozen(value: Any) -> Any:
     return value
 
 
-def write_plan(plan: Plan, path: Path, key: bytes) -> None:
-    """Write a signed plan file, readable for its owner only. Raises: DiagnosticError (plan-unwritable)."""
+def write_plan(plan: Plan, path: Path, key: bytes, keys: Keyring | None = None) -> None:
+    """Write a signed plan file, readable for its owner only; with keys, encrypted. Raises: DiagnosticError (plan-unwritable)."""
     body = orjson.dumps(plan_document(plan), option=orjson.OPT_SORT_KEYS)
     document = {"mlplan_plan": FORMAT, "key": _key_name(key), "signature": _signature(body, key), "plan": body.decode()}
+    data = orjson.dumps(document)
+    if keys is not None:
+        data = keys.seal(data, Place(plan.lineage, "plan", 0))
     temporary = path.with_name(path.name + ".tmp")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
-            file.write(orjson.dumps(document))
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -117,11 +122,11 @@ def write_plan(plan: Plan, path: Path, key: bytes) -> None:
         raise DiagnosticError(Diagnostic("plan-unwritable", "The plan file cannot be written", detail)) from error
 
 
-def read_plan(path: Path, key: bytes) -> Plan:
+def read_plan(path: Path, key: bytes, keys: Keyring | None = None) -> Plan:
     """Return the plan of a file. Raises: DiagnosticError (plan-unreadable, plan-foreign, plan-tampered)."""
     from pydantic import TypeAdapter, ValidationError
 
-    document = _document(path)
+    document = _document(path, keys)
     if document.get("mlplan_plan") != FORMAT:
         made = document.get("mlplan_plan")
         raise _unreadable(path, f"it has format {made}, this mlplan reads {FORMAT}; plan again with this one")
@@ -142,13 +147,14 @@ def read_plan(path: Path, key: bytes) -> Plan:
         raise _unreadable(path, f"its content does not fit ({type(error).__name__})") from error
 
 
-def _document(path: Path) -> dict[str, Any]:
+def _document(path: Path, keys: Keyring | None) -> dict[str, Any]:
     try:
         if path.stat().st_size > MOST_BYTES:
             raise _unreadable(path, f"it is larger than {MOST_BYTES // 2**20} MiB")
         data = path.read_bytes()
     except OSError as error:
         raise _unreadable(path, error.strerror or str(error)) from error
+    data = _opened(path, data, keys)
     try:
         document = orjson.loads(data)
     except orjson.JSONDecodeError as error:
@@ -158,6 +164,22 @@ def _document(path: Path) -> dict[str, Any]:
     if not isinstance(document, dict) or "mlplan_plan" not in document:
         raise _unreadable(path, "it is not a plan file")
     return document
+
+
+def _opened(path: Path, data: bytes, keys: Keyring | None) -> bytes:
+    """Return the content of a plan file that may be encrypted. Raises: DiagnosticError."""
+    if not is_sealed(data):
+        if keys is not None and keys.enforced:
+            raise _unreadable(path, "it is not encrypted, and the block encryption says enforced = true")
+        return data
+    if keys is None:
+        raise _unreadable(path, "it is encrypted, and these files name no key (mlplan { encryption { key = … } })")
+    try:
+        return keys.open(data, "plan")[0]
+    except StoreDamaged as error:
+        raise _tampered(path, error.detail.rstrip(".")) from error
+    except StoreError as error:
+        raise _unreadable(path, f"{error.summary}. {error.detail}".rstrip(".")) from error
 
 
 def check_fresh(plan: Plan, present: Present) -> None:

@@ -20,6 +20,7 @@ from mlplan.ledger.evidence import Evidence
 from mlplan.ledger.plain import canonical, plain
 from mlplan.ledger.records import FORMAT, Operation, Record, State
 from mlplan.ledger.upgrades import UPGRADES
+from mlplan.spi.store import StoreError
 
 LAYOUT = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
 """As we write documents: one line a value, so that two of them compare line by line."""
@@ -73,6 +74,11 @@ def parse(data: bytes) -> dict[str, Any]:
         ) from None
     if not isinstance(document, dict):
         raise damaged("The document is no JSON object.")
+    if "mlplan_encrypted" in document:
+        raise StoreError(
+            "State is encrypted",
+            'These files name no key. Add to them:\n    mlplan { encryption { key = "env:MLPLAN_STATE_KEY" } }',
+        )
     return document
 
 

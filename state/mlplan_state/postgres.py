@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +87,10 @@ class PostgresStore:
 
     def _exists_already(self) -> Conflict:
         return Conflict("State exists already", f"{self} holds a state; nothing was changed.")
+
+    def _rows(self, text: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[Any]:
+        """Return the rows of a query, none before the tables are made."""
+        return self._link.rows(text, values) if self._link.has_tables() else []
 
     def _tag(self) -> str | None:
         rows = self._link.rows("SELECT tag FROM states WHERE workspace = %s", (self._workspace,))
@@ -244,17 +248,18 @@ class PostgresStore:
 
     def next_serial(self) -> int:
         """Return a serial higher than everything that was ever here, as far as the tables tell."""
-        rows = self._link.rows(
+        rows = self._rows(
             "SELECT max(serial) FROM (SELECT serial FROM states WHERE workspace = %(w)s UNION ALL "
             "SELECT serial FROM history WHERE workspace = %(w)s UNION ALL "
             "SELECT serial FROM log WHERE workspace = %(w)s) every",
             {"w": self._workspace},
         )
-        return int(rows[0][0] or 0) + 1
+        return int(rows[0][0] or 0) + 1 if rows else 1
 
     def keep_history(self, serial: int, document: bytes) -> str:
         """Keep a snapshot of another store that moves here; return its key."""
         common.check_serial(document, serial)
+        self.check()
         key = common.snapshot_key(serial, document)
         self._link.write(
             [
@@ -268,13 +273,13 @@ class PostgresStore:
 
     def history(self) -> list[tuple[int, str]]:
         """Return (serial, key) of kept snapshots, newest first."""
-        return self._link.rows(
+        return self._rows(
             "SELECT serial, key FROM history WHERE workspace = %s ORDER BY serial DESC, key DESC", (self._workspace,)
         )
 
     def read_history(self, key: str) -> bytes:
         """Return a kept snapshot. Raises: StoreDamaged."""
-        rows = self._link.rows(
+        rows = self._rows(
             "SELECT document FROM history WHERE workspace = %s AND key = %s",
             (self._workspace, common.check_snapshot_key(key)),
         )
@@ -292,9 +297,25 @@ class PostgresStore:
     def pinned(self) -> list[str]:
         """Return the keys of snapshots that are kept for ever."""
         return [
-            key
-            for (key,) in self._link.rows("SELECT key FROM history WHERE workspace = %s AND pinned", (self._workspace,))
+            key for (key,) in self._rows("SELECT key FROM history WHERE workspace = %s AND pinned", (self._workspace,))
         ]
+
+    def workspaces(self) -> list[str]:
+        """Return the workspaces that have a state in this schema."""
+        found = self._rows("SELECT workspace FROM states ORDER BY 1")
+        return [name for (name,) in found]
+
+    def remove(self, lock: Lock) -> None:
+        """Remove this workspace, its history included; its lock goes with it. Raises: Conflict, StoreError."""
+        held = _ours(lock)
+        with self._mutex, writing(held):
+            ours = "DELETE FROM states WHERE workspace = %s AND fence = %s AND condition = 'held'"
+            every = ("DELETE FROM log WHERE workspace = %s", "DELETE FROM history WHERE workspace = %s",
+                     "DELETE FROM blobs WHERE workspace = %s")  # fmt: skip
+            rest = [(text, (self._workspace,)) for text in every]
+            if not self._link.write([(ours, (self._workspace, held.fence)), *rest], lambda: not self.exists()):
+                raise leases.taken_away()
+            held.lose()
 
     def lock(self, holder: Holder, timeout: float) -> LeaseLock:
         """Take the lock within `timeout` seconds. Raises: LockHeld, StoreError."""
@@ -303,7 +324,7 @@ class PostgresStore:
         self._row.ensure()
         lock = leases.take(self._row, holder, timeout, self._stale_after)
         self._row.courtesy(_ADVISORY, f"{self._link.schema}/{self._workspace}")
-        rows = self._link.rows("SELECT serial, appended FROM states WHERE workspace = %s", (self._workspace,))
+        rows = self._rows("SELECT serial, appended FROM states WHERE workspace = %s", (self._workspace,))
         lock.facts = {rows[0][0]: rows[0][1]} if rows else {}
         return lock
 
@@ -322,12 +343,13 @@ class PostgresStore:
     def put_blob(self, key: str, data: bytes) -> None:
         """Store `data` under a content key. Raises: StoreError."""
         common.check_blob_key(key, data)
+        self.check()  # blobs of a state that moves here come before its first document
         insert = "INSERT INTO blobs (workspace, key, data) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING"
         self._link.write([(insert, (self._workspace, key, data))])
 
     def get_blob(self, key: str) -> bytes | None:
         """Return a blob, or None. Raises: StoreDamaged."""
-        rows = self._link.rows(
+        rows = self._rows(
             "SELECT data FROM blobs WHERE workspace = %s AND key = %s", (self._workspace, common.check_blob_key(key))
         )
         data = bytes(rows[0][0]) if rows else None
@@ -337,7 +359,7 @@ class PostgresStore:
 
     def blobs(self) -> Iterator[str]:
         """Yield the keys of all blobs."""
-        for (key,) in self._link.rows("SELECT key FROM blobs WHERE workspace = %s", (self._workspace,)):
+        for (key,) in self._rows("SELECT key FROM blobs WHERE workspace = %s", (self._workspace,)):
             yield key
 
 

@@ -344,6 +344,30 @@ class S3Store:
         for item in self._bucket.list("blobs/"):
             yield item.key.removeprefix("blobs/")
 
+    def workspaces(self) -> list[str]:
+        """Return the workspaces that have a state under the same key."""
+        folder = self._bucket.prefix.rstrip("/").rpartition("/")[0] + "/"
+        above = Bucket(self._bucket.client, self._bucket.name, folder, {})
+        keys = (item.key.split("/") for item in above.list(""))
+        return sorted({parts[0] for parts in keys if len(parts) == 2 and parts[1] == MARKER})
+
+    def remove(self, lock: Lock) -> None:
+        """Remove this workspace, its history included; its lock goes with it. Raises: Conflict, StoreError."""
+        held, facts = _ours(lock)
+        with self._mutex, writing(held):
+            if (
+                facts.tag is None
+                or facts.pointer is None
+                or self._swap_head(facts.pointer.renewed(), facts.tag) is None
+            ):
+                raise leases.taken_away()
+            # The marks of a state go first: a kill in the middle leaves rubbish, not half a state.
+            for key in (MARKER, HEAD):
+                self._bucket.delete(key)
+            for item in list(self._bucket.list("")):
+                self._bucket.delete(item.key)
+            held.lose()
+
     def _cell(self) -> LockObject:
         return LockObject(self._bucket)
 

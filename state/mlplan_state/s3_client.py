@@ -41,7 +41,7 @@ class Bucket:
     def __init__(self, client: Any, name: str, prefix: str, extra: Mapping[str, str]) -> None:
         self.name = name
         self.prefix = prefix
-        self._client = client
+        self.client = client
         self._extra = dict(extra)
 
     def get(self, key: str) -> Stored | None:
@@ -49,7 +49,7 @@ class Bucket:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            answer = self._client.get_object(Bucket=self.name, Key=self.prefix + key)
+            answer = self.client.get_object(Bucket=self.name, Key=self.prefix + key)
             return Stored(answer["Body"].read(), answer["ETag"])
         except ClientError as error:
             if _code(error) in ABSENT:
@@ -76,7 +76,7 @@ class Bucket:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            answer = self._client.put_object(
+            answer = self.client.put_object(
                 Bucket=self.name, Key=self.prefix + key, Body=data, **condition, **self._extra
             )
             return str(answer["ETag"])
@@ -92,7 +92,7 @@ class Bucket:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            self._client.delete_object(Bucket=self.name, Key=self.prefix + key)
+            self.client.delete_object(Bucket=self.name, Key=self.prefix + key)
         except (ClientError, BotoCoreError, OSError) as error:
             raise self._explained(error, "written") from error
 
@@ -101,9 +101,7 @@ class Bucket:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            pages = self._client.get_paginator("list_objects_v2").paginate(
-                Bucket=self.name, Prefix=self.prefix + folder
-            )
+            pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=self.prefix + folder)
             for page in pages:
                 for item in page.get("Contents", ()):
                     yield Listed(item["Key"][len(self.prefix) :], item["LastModified"].timestamp())

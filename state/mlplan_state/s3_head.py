@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mlplan.spi.store import StoreDamaged
@@ -23,6 +24,10 @@ class Pointer:
     digest: str
     fence: int
     nonce: str
+
+    def renewed(self) -> Pointer:
+        """Return the same with another nonce."""
+        return replace(self, nonce=secrets.token_hex(8))
 
     def to_bytes(self) -> bytes:
         """Return it as JSON text."""
