@@ -30,6 +30,7 @@ COMMANDS = {
     "override": "deciding",
     "force-unlock": "stating",
     "console": "console",
+    "graph": "graph",
     "providers": "knowing",
     "version": "project",
 }
