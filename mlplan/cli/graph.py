@@ -36,19 +36,19 @@ def graph(
 ) -> int:  # fmt: skip
     """Draw what depends on what: DOT for Graphviz, Mermaid for Markdown, SVG for a browser."""
     from mlplan.app import graph as use_case
-    from mlplan.app import run
+    from mlplan.app import run, saved
     from mlplan.engine.kind import Options
     from mlplan.report.graph_text import FORMATS
 
     _known("--format", format_, tuple(FORMATS))
     _known("--type", type_, TYPES)
-    opened = project(settings(chdir, var, var_file, workspace))
+    given = settings(chdir, var, var_file, workspace)
     if plan_file is not None:
-        made = use_case.graph_of_plan(run.load_saved(opened, plan_file))
+        made = use_case.graph_of_plan(saved.load(given, plan_file))
     elif type_ == "plan":
-        made = use_case.graph_of_plan(run.plan(opened, Options()))
+        made = use_case.graph_of_plan(run.plan(project(given), Options()))
     else:
-        made = use_case.graph_of_files(opened)
+        made = use_case.graph_of_files(project(given))
     sys.stdout.write(FORMATS[format_](made))
     return 0
 
