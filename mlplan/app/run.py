@@ -8,7 +8,7 @@ import socket
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mlplan.app import saved as saved_plans
 from mlplan.app.compose import Project
@@ -20,6 +20,7 @@ from mlplan.engine.memory import Memory
 from mlplan.engine.outputs import output_changes
 from mlplan.engine.plain import plain
 from mlplan.engine.plan import make_plan
+from mlplan.engine.recovery import sweep
 from mlplan.engine.types import Action, Outcome, Plan, Result, most_serious
 from mlplan.lang.diagnostic import Diagnostic, DiagnosticError, has_errors
 from mlplan.lang.values import Unknown
@@ -37,8 +38,11 @@ def read_state(project: Project) -> State:
 
 
 def plan(project: Project, options: Options) -> Plan:
-    """Return the plan from the present state, without a lock."""
-    return make_plan(project.program, read_state(project), project.world(), options)
+    """Return the plan from the present state, without a lock. What a run left unfinished is part of it."""
+    state = read_state(project)
+    made = make_plan(project.program, state, project.world(), options)
+    began = (state.open_run,) if state.open_run is not None else ()
+    return replace(made, unswept=(*state.unswept, *began))
 
 
 def plan_exit_code(made: Plan, detailed: bool) -> int:
@@ -100,9 +104,14 @@ def apply(
         if has_errors(made.diagnostics):
             session.end("nothing done: the plan has errors")
             return Applied(made)
-        if (made.is_empty and not made.pending) or not confirm(made):
-            session.end("nothing to do" if made.is_empty else "not confirmed")
-            return Applied(made, confirmed=made.is_empty)
+        made = replace(made, unswept=session.state.unswept)
+        if made.is_empty and not made.pending:
+            problems = _sweep(project, session, listener)
+            session.end("nothing to do")
+            return Applied(made, RunResult(problems=problems))
+        if not confirm(made):
+            session.end("not confirmed")
+            return Applied(made, confirmed=False)
         if saved is not None:
             session.plan_used(saved.id)
         return _carry_out(project, made, options, session, listener, identity, run)
@@ -118,6 +127,8 @@ def _carry_out(
     if run is not None:
         run.context = context
     result = Executor(made, project.kinds, session, context).run(options.parallelism)
+    if not result.cancelled:
+        result = replace(result, problems=(*result.problems, *_sweep(project, session, listener)))
     state = session.state
     memory = Memory.of(state.records, project.kinds)
     try:
@@ -132,6 +143,13 @@ def _carry_out(
         listener(Event("note", "", "everything is removed", at=time.time()))
     session.end(_outcome(result))
     return Applied(made, result, outputs=values)
+
+
+def _sweep(project: Project, session: Session, listener: Listener) -> tuple[Diagnostic, ...]:
+    """Remove from the world what interrupted runs left and no record names."""
+    names = [r.provider for r in session.state.records.values()]
+    names += [instance.provider for instance in project.program.instances]
+    return sweep(session, names, project.providers.get, project.kinds, listener)
 
 
 def _outcome(result: RunResult) -> str:

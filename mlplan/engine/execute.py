@@ -14,6 +14,7 @@ from mlplan.engine.context import RunContext
 from mlplan.engine.events import Event
 from mlplan.engine.kind import Kind
 from mlplan.engine.plan import from_provider
+from mlplan.engine.recovery import recover
 from mlplan.engine.selection import REFRESH
 from mlplan.engine.types import EXIT_CODES, Outcome, Plan, Result, Step, most_serious
 from mlplan.lang.diagnostic import Diagnostic, DiagnosticError
@@ -29,15 +30,18 @@ GOOD = (Result.DONE, Result.UNCHANGED)
 
 @dataclass(frozen=True)
 class RunResult:
-    """How a run ended: outcome by step id, in the order of the plan."""
+    """How a run ended: outcome by step id, in the order of the plan. problems: what belongs to no step of it."""
 
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
     cancelled: bool = False
+    problems: tuple[Diagnostic, ...] = ()
 
     @property
     def exit_code(self) -> int:
         """Return the exit code of the run without those of plan and lock."""
         codes = {EXIT_CODES[o.result] for o in self.outcomes.values() if o.result in EXIT_CODES}
+        if any(problem.is_error for problem in self.problems):
+            codes.add(1)
         return most_serious({*codes, 1} if self.cancelled and not codes else codes)
 
 
@@ -55,6 +59,7 @@ class Executor:
         self._context = context
         self._outcomes: dict[str, Outcome] = {}
         self._resumed: dict[str, Operation] = {}
+        self._problems: tuple[Diagnostic, ...] = ()
         self._fatal: StoreError | None = None
         self._steps = {step.id: step for step in plan.steps}
         self._missing = {step.id: sum(need in self._steps for need in step.needs) for step in plan.steps}
@@ -72,7 +77,7 @@ class Executor:
         moves = {c.moved_from: c.address for c in self._plan.changes if c.moved_from is not None}
         if moves:
             self._session.move(moves)
-        ready = deque(step.id for step in self._plan.steps if not self._missing[step.id])
+        ready = deque(s.id for s in self._plan.steps if not self._missing[s.id] and s.id not in self._outcomes)
         finished: SimpleQueue[tuple[str, Outcome]] = SimpleQueue()
         running = 0
         with ThreadPoolExecutor(max_workers=parallelism) as pool:
@@ -91,7 +96,7 @@ class Executor:
         if self._fatal is not None:
             raise self._fatal
         ordered = {step.id: self._outcomes[step.id] for step in self._plan.steps}
-        return RunResult(ordered, self._context.cancelled.is_set())
+        return RunResult(ordered, self._context.cancelled.is_set(), self._problems)
 
     @property
     def _stopped(self) -> bool:
@@ -116,14 +121,14 @@ class Executor:
         return ready
 
     def _recover(self) -> None:
-        steps = {(step.id, step.token): step for step in self._plan.steps}
-        for operation in list(self._session.state.operations.values()):
-            if (operation.step, operation.token) in steps:
-                self._resumed[operation.step] = operation
-                continue
-            self._kinds[operation.kind].abandon(operation, self._context)
-            self._session.abort(operation.address, operation.step, "no longer wanted")
-            self._context.tell(Event("note", operation.address, f"cleaned up the unfinished step {operation.step}"))
+        recovered = recover(self._plan, self._kinds, self._session, self._context)
+        self._resumed = dict(recovered.resumed)
+        for step in self._plan.steps:
+            problem = recovered.blocked.get(step.address)
+            if problem is not None:
+                outcome = Outcome(Result.FAILED, problem.summary, diagnostics=(problem,))
+                self._settle(step.id, outcome)
+        self._problems = tuple(p for a, p in recovered.blocked.items() if all(s.address != a for s in self._plan.steps))
 
     def _one(self, step: Step, finished: SimpleQueue[tuple[str, Outcome]]) -> None:
         outcome = Outcome(Result.FAILED, "the run was left in the middle of this step")

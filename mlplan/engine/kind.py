@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from mlplan.engine.events import Event
 from mlplan.engine.types import Change, Desired, Observation, Outcome, Step
@@ -166,6 +166,15 @@ class Kind(Protocol):
 
     def abandon(self, operation: Operation, context: Context) -> None:
         """Clean up after a step that began and is no longer wanted."""
+        ...
+
+
+@runtime_checkable
+class Claims(Protocol):
+    """A kind that knows by name what in the world belongs to a record; what no record claims may be an interrupted run's leftover."""
+
+    def claims(self, record: Record, state: State) -> Iterable[str]:
+        """Return the names of units and endpoints that belong to a record, those of an unfinished rollout included."""
         ...
 
 

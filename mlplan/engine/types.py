@@ -169,6 +169,7 @@ class Plan:
 
     serial and head: the state it was made from (head: digest over records, so that a journal without snapshot counts).
     config and pins: digests. created: seconds since the epoch. left: what would change and is not part of this, in words.
+    unswept: runs that did not end (or still go on); apply searches the world for what they left.
     """
 
     id: str
@@ -190,6 +191,7 @@ class Plan:
     excludes: tuple[str, ...] = ()
     replace: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
+    unswept: tuple[str, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
     given: Given = field(default_factory=Given)
 

@@ -75,6 +75,7 @@ def plan_json(plan: Plan, sources: Mapping[str, SourceFile]) -> dict[str, Any]:
             for s in plan.steps
         ],
         "pending": [{"address": o.address, "action": o.action, "run": o.run} for o in plan.pending],
+        "unswept": list(plan.unswept),
         "left": list(plan.left),
         "diagnostics": [diagnostic_json(d, sources) for d in plan.diagnostics],
     }  # fmt: skip

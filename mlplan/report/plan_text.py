@@ -24,7 +24,7 @@ def plan_text(plan: Plan, style: Style, *, compact: bool = False) -> str:
     out: list[str] = []
     if moved or edited:
         out += [*_legend(style), ""]
-    if plan.pending:
+    if plan.pending or plan.unswept:
         out += _pending(plan, style)
     for title, changes in (("Moved since the last apply (nobody edited these files)", moved), (_title(plan), edited)):
         if changes:
@@ -122,6 +122,7 @@ def _pending(plan: Plan, style: Style) -> list[str]:
     lines += [
         f"  ? {one_line(o.address, 300)}: {one_line(o.action)}, begun by run {one_line(o.run)}" for o in plan.pending
     ]
+    lines += [f"  ? run {one_line(run)} did not end: what it left in the world is searched for" for run in plan.unswept]
     return [*lines, ""]
 
 

@@ -88,6 +88,7 @@ class Jobs:
         facts = read_json(job.folder / _FACTS)
         identity = identity_from(facts) or identity_from(handle)
         if identity is None:
+            end_marked(_mark(job))  # its starter may have been killed before it said who it is
             return
         if facts is not None and facts.get("token") != job.token:
             raise ProviderError(
@@ -102,6 +103,7 @@ class Jobs:
             write_json(job.folder / EXIT, document)
 
     def _start(self, job: JobSpec) -> None:
+        end_marked(_mark(job))  # of a starter that was killed: two of it would write to one folder
         environment = {**base_environment(), **_thread_limits(job.cpu), **job.environment, MARK: _mark(job)}
         order = {
             "command": list(job.command),

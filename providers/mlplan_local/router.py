@@ -16,7 +16,16 @@ from mlplan.spi.capabilities import ProviderError
 from mlplan_local import envoy, ports
 from mlplan_local.admin import Admin, AdminError, weights_in
 from mlplan_local.files import cut_log, last_lines, read_json, write_atomic
-from mlplan_local.process import MARK, Identity, LaunchError, base_environment, end_group, launch, read_identity
+from mlplan_local.process import (
+    MARK,
+    Identity,
+    LaunchError,
+    base_environment,
+    end_group,
+    end_marked,
+    launch,
+    read_identity,
+)
 
 _PROCESS = "process.json"
 _LOG = "envoy.log"
@@ -48,6 +57,7 @@ class Router:
 
     def start(self, binary: Path, port: int, workers: int, chosen: bool) -> None:
         """Start Envoy on `port` and wait until it serves there. Raises ProviderError, naming who has the port if that is why."""
+        end_marked(self._mark)  # of a starter that was killed: two routers can listen on one port without noticing
         if not ports.is_free(port):
             raise ports.taken(self._name, port, chosen)
         (self._folder / envoy.ADMIN).unlink(missing_ok=True)

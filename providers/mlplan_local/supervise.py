@@ -95,7 +95,17 @@ class Supervisor:
             self._log.note(reason)
         self._log.close()
         seconds = round(time.monotonic() - self._started, 3)
+        if state == "succeeded":
+            self._sync(libc)
         write_json(self._folder / EXIT, {"state": state, "exit_code": code, "reason": reason, "seconds": seconds})
+
+    def _sync(self, libc: ctypes.CDLL) -> None:
+        """Make what the job wrote durable before its success is: after a power loss nobody must trust empty files."""
+        handle = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            libc.syncfs(handle)
+        finally:
+            os.close(handle)
 
     def _on_cancel(self, number: int, frame: FrameType | None) -> None:
         self._cancelled = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from mlplan.config.quantities import duration_text
@@ -10,12 +10,13 @@ from mlplan.engine.kind import Context, View
 from mlplan.engine.types import Action, Cause, Change, Desired, FieldChange, Observation, Outcome, Reason, Step
 from mlplan.kinds.deployment import waiting
 from mlplan.kinds.deployment.schema import SCHEMA
-from mlplan.kinds.deployment.spec import Place, place
+from mlplan.kinds.deployment.spec import Place, place, unit_name
 from mlplan.kinds.deployment.wanted import Wanted, wanted_version
 from mlplan.lang.diagnostic import Diagnostic
 from mlplan.lang.values import Unknown
 from mlplan.ledger.evidence import digest_of
-from mlplan.ledger.records import Operation, Record
+from mlplan.ledger.names import physical_name, token
+from mlplan.ledger.records import Operation, Record, State
 from mlplan.spi.capabilities import FULL_WEIGHT, Serves, Splits
 from mlplan.spi.schema import BlockSchema
 
@@ -38,6 +39,17 @@ class DeploymentKind:
         """Return the deployment in the environment that versions come from."""
         upstream = upstream_of(desired, view.desired)
         return (upstream,) if upstream else ()
+
+    def claims(self, record: Record, state: State) -> Iterable[str]:
+        """Return the endpoint, and the units of every version that a record speaks of."""
+        attributes, lineage = record.attributes, state.lineage
+        rollout: Mapping[str, Any] = attributes.get("rollout") or {}
+        live: Mapping[str, Any] = attributes.get("live") or {}
+        units: Mapping[str, Any] = attributes.get("units") or {}
+        versions = {live.get("version"), rollout.get("target"), rollout.get("stable")} - {None}
+        endpoint = physical_name(record.address, token(lineage, record.address, 1))
+        made = (unit_name(record.address, lineage, str(version)) for version in versions)
+        return {record.physical_name, endpoint, *made, *(unit["name"] for unit in units.values())}
 
     def observe(self, desired: Desired | None, record: Record | None, view: View) -> Observation:
         """Return weights and units as they are, and what differs from the record."""

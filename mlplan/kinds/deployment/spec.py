@@ -64,11 +64,11 @@ class Place:
 
     def unit_token(self, version: str) -> str:
         """Return the token of a version's unit."""
-        return token(self.lineage, f"{self.address}@{version}", 1)
+        return unit_token(self.address, self.lineage, version)
 
     def unit_name(self, version: str) -> str:
         """Return the physical name of a version's unit."""
-        return physical_name(f"{self.address}@{version}", self.unit_token(version))
+        return unit_name(self.address, self.lineage, version)
 
     def endpoint(self) -> EndpointSpec:
         """Return what the provider is asked for."""
@@ -110,6 +110,16 @@ class Place:
     def serving_inputs(self) -> str:
         """Return the digest of what the running units and the endpoint depend on; another value means they must be adapted."""
         return digest_of([self.port, self.health_path, self.replicas, list(self.endpoint().latency_limits)])
+
+
+def unit_token(address: str, lineage: str, version: str) -> str:
+    """Return the token of the unit that serves a version at a deployment's address."""
+    return token(lineage, f"{address}@{version}", 1)
+
+
+def unit_name(address: str, lineage: str, version: str) -> str:
+    """Return the physical name of the unit that serves a version at a deployment's address."""
+    return physical_name(f"{address}@{version}", unit_token(address, lineage, version))
 
 
 def place(desired: Desired, environment: Desired, lineage: str, run: str = "") -> Place:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +15,13 @@ from mlplan.engine.kind import Context
 from mlplan.engine.types import Step
 from mlplan.kinds import capabilities
 from mlplan.ledger.names import labels, physical_name
+from mlplan.ledger.records import Operation
 from mlplan.spi.capabilities import JobSpec, JobStatus, Runs
 
 MOST_ATTEMPTS = 1000
+_MANIFEST = "output.json"
+"""Digests of what an attempt left, written when its end is first seen: damage after that is noticed."""
+_REFUSED = "refused"
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,12 @@ def run(step: Step, purpose: str, job: Job, provider_name: str | None, context: 
         folder = context.services.jobs / name / str(attempt)
         spec = _spec(step, job, name, attempt, folder, context)
         status = runs.inspect_job(spec, {})
+        if refused(folder):
+            continue
+        if status.state == "succeeded" and (why := altered(folder)):
+            refuse(folder, why)
+            context.tell(Event("note", step.address, f"attempt {attempt} is not taken: {why}", step.id))
+            continue
         if status.state == "absent":
             if folder.exists() and any(folder.iterdir()) and not (folder / "job.json").exists():
                 continue
@@ -77,8 +88,62 @@ def run(step: Step, purpose: str, job: Job, provider_name: str | None, context: 
             context.accepted(step, {"job": spec.name, "folder": str(folder), **status.handle})
         elif status.state not in ("running", "succeeded"):
             continue
-        return Finished(_wait(runs, spec, status, step, context), folder)
+        status = _wait(runs, spec, status, step, context)
+        if status.state == "succeeded":
+            _remember(folder)
+        return Finished(status, folder)
     raise AssertionError("unreachable: a thousand attempts of one step")
+
+
+def cancel_all(operation: Operation, provider_name: str | None, context: Context) -> None:
+    """End every attempt of a step that nobody wants any more, also one whose start was never journaled."""
+    runs = capabilities.runs(context.provider(provider_name))
+    jobs: Path = context.services.jobs
+    for folder in sorted(jobs.glob(f"*-{operation.token[:8]}/[0-9]*")):
+        name = f"{folder.parent.name}-{folder.name}"
+        spec = JobSpec(name, f"{operation.token}-{folder.name}", (), folder, context.root)
+        runs.cancel_job(spec, {})
+
+
+def altered(folder: Path) -> str:
+    """Return how the output of a finished attempt differs from what it was when it ended; empty when it does not."""
+    try:
+        known = orjson.loads((folder / _MANIFEST).read_bytes())
+    except FileNotFoundError:
+        return ""  # it ended while nobody looked: what it is now is what counts from here on
+    except orjson.JSONDecodeError:
+        return f"{_MANIFEST} cannot be read"
+    found = _digests(folder)
+    wrong = sorted(name for name in {*known, *found} if known.get(name) != found.get(name))
+    return f"{', '.join(wrong[:3])} is not what the job left" if wrong else ""
+
+
+def refuse(folder: Path, why: str) -> None:
+    """Mark an attempt as one that is never taken up again; it stays as it is for the curious."""
+    (folder / _REFUSED).write_text(why + "\n", encoding="utf-8")
+
+
+def refused(folder: Path) -> bool:
+    """Tell whether an attempt was marked by `refuse`."""
+    return (folder / _REFUSED).exists()
+
+
+def _remember(folder: Path) -> None:
+    if not (folder / _MANIFEST).exists():
+        temporary = folder / f"{_MANIFEST}.tmp"
+        temporary.write_bytes(orjson.dumps(_digests(folder), option=orjson.OPT_SORT_KEYS))
+        temporary.replace(folder / _MANIFEST)
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    """Return name -> SHA-256 of the files below `output`."""
+    output = folder / "output"
+    found = {}
+    for path in sorted(output.rglob("*")):
+        if path.is_file() and not path.is_symlink():
+            with path.open("rb") as file:
+                found[str(path.relative_to(output))] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found
 
 
 def _spec(step: Step, job: Job, name: str, attempt: int, folder: Path, context: Context) -> JobSpec:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,11 @@ from mlplan.engine.events import Event
 from mlplan.engine.kind import Context, new_record
 from mlplan.engine.plain import plain
 from mlplan.engine.types import Desired, Outcome, Result, Step
-from mlplan.kinds import capabilities
 from mlplan.kinds.data_contract.reading import contract_of
-from mlplan.kinds.model.jobs import Finished, Job, run
+from mlplan.kinds.model.jobs import Finished, Job, altered, cancel_all, refuse, run
 from mlplan.lang.diagnostic import Diagnostic, DiagnosticError
 from mlplan.ledger.evidence import Evidence, Verdict
 from mlplan.ledger.records import Operation, Record
-from mlplan.spi.capabilities import JobSpec
 
 PROBE_ROWS = 64
 KEPT_TIMES = 3
@@ -130,6 +129,7 @@ def seal(step: Step, context: Context) -> Outcome:
     record = context.record(step.address)
     assert record is not None, "sealing follows training"
     candidate = dict(record.attributes["candidate"])
+    _refuse_altered_output(record, context.root / candidate["folder"], context)
     package: Mapping[str, Any] = desired.arguments.get("package") or {}
     address = next(iter(_data_addresses(step, context).values()))
     request = {
@@ -151,6 +151,20 @@ def seal(step: Step, context: Context) -> Outcome:
     )  # fmt: skip
     kept = new_record(desired, record, context.lineage, {**record.attributes, "candidate": candidate})
     return Outcome(Result.DONE, f"sealed as {answer['digest'][7:19]} ({answer['size']:,} bytes)", kept)
+
+
+def _refuse_altered_output(record: Record, folder: Path, context: Context) -> None:
+    """Let the next apply train anew when the attempt's output is gone or not what training left. Raises: DiagnosticError."""
+    why = altered(folder) if (folder / "output").is_dir() else "its folder is gone"
+    if not why:
+        return
+    if folder.is_dir():
+        refuse(folder, why)
+    context.keep(replace(record, attributes={**record.attributes, "candidate": None}))
+    detail = f"{folder}: {why}. Nothing was sealed. Apply again: it is trained anew, in a folder of its own."
+    raise DiagnosticError(
+        Diagnostic("training-output-altered", "What training left was altered", detail, address=record.address)
+    )
 
 
 def _refused_model(step: Step, answer: Mapping[str, Any] | None, done: Finished) -> Outcome:
@@ -302,13 +316,6 @@ def provider_of(desired: Desired) -> str | None:
 
 
 def cancel(operation: Operation, context: Context) -> None:
-    """End the job of an abandoned step, if it had one that was accepted."""
-    handle = operation.accepted
-    if not handle or "job" not in handle:
-        return
+    """End the jobs of an abandoned step."""
     desired = context.find_desired(operation.address)
-    runs = capabilities.runs(context.provider(provider_of(desired) if desired else None))
-    name = str(handle["job"])
-    attempt = name.rpartition("-")[2]
-    spec = JobSpec(name, f"{operation.token}-{attempt}", (), Path(str(handle["folder"])), context.root)
-    runs.cancel_job(spec, handle)
+    cancel_all(operation, provider_of(desired) if desired else None, context)
