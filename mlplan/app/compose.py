@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -211,6 +212,7 @@ class LockPins:
         from mlplan.config.lock import read_lock
 
         self._path = root / "mlplan.lock.hcl"
+        self._changing = threading.Lock()  # steps of several contracts end at the same time
         self._lock, diagnostics = read_lock(self._path)
         if any(d.is_error for d in diagnostics):
             raise DiagnosticError(*diagnostics)
@@ -221,19 +223,22 @@ class LockPins:
 
     def put(self, address: str, values: Mapping[str, Any]) -> None:
         """Pin; written to the lock file at once."""
-        if self._lock.pins.get(address) != dict(values):
-            self._write({**self._lock.pins, address: dict(values)})
+        with self._changing:
+            if self._lock.pins.get(address) != dict(values):
+                self._write({**self._lock.pins, address: dict(values)})
 
     def drop(self, address: str) -> None:
         """Take the pin of an address out."""
-        if address in self._lock.pins:
-            self._write({a: v for a, v in self._lock.pins.items() if a != address})
+        with self._changing:
+            if address in self._lock.pins:
+                self._write({a: v for a, v in self._lock.pins.items() if a != address})
 
     def move(self, moves: Mapping[str, str]) -> None:
         """Give pins other addresses, as records get them."""
-        pins = {moves.get(address, address): values for address, values in self._lock.pins.items()}
-        if pins != self._lock.pins:
-            self._write(pins)
+        with self._changing:
+            pins = {moves.get(address, address): values for address, values in self._lock.pins.items()}
+            if pins != self._lock.pins:
+                self._write(pins)
 
     def digest(self) -> str:
         """Return the digest of all pins."""
