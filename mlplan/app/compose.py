@@ -159,8 +159,10 @@ def _revealed(value: Any, settings: Settings) -> Any:
 
 def plug_in(group: str, name: str, what: str) -> Any:
     """Load a plug-in by entry point. Raises: DiagnosticError (unknown-plug-in, missing-extra)."""
-    known = {point.name: point for point in importlib.metadata.entry_points(group=group)}
-    point = known.get(name)
+    point = _own_plug_in(group, name)
+    if point is None:
+        known = {point.name: point for point in importlib.metadata.entry_points(group=group)}
+        point = known.get(name)
     if point is None:
         detail = f'There is no {what} "{name}". Installed: {", ".join(sorted(known)) or "none"}.'
         raise DiagnosticError(
@@ -170,6 +172,15 @@ def plug_in(group: str, name: str, what: str) -> Any:
         return point.load()
     except ImportError as error:
         raise missing_extra(what, name, error) from error
+
+
+def _own_plug_in(group: str, name: str) -> importlib.metadata.EntryPoint | None:
+    """Return a plug-in that comes with mlplan: found without reading what every other installed package offers."""
+    try:
+        offered = importlib.metadata.distribution("mlplan").entry_points
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    return next(iter(offered.select(group=group, name=name)), None)
 
 
 def missing_extra(what: str, name: str, error: ImportError) -> DiagnosticError:

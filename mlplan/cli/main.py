@@ -29,8 +29,10 @@ def _typer(arguments: Sequence[str]) -> int:
     import typer
 
     from mlplan.cli.commands import application
+    from mlplan.cli.quick import lighten
     from mlplan.cli.words import Vocabulary, command_word, normal
 
+    lighten()
     # typer carries its own copy of click, so the base of its usage errors is found by way of one that it exports.
     usage_error: Any = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
     try:
