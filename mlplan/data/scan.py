@@ -214,6 +214,6 @@ def _plan_row_check(check: RowCheck, aggregation: Aggregation, finder: Finder) -
     failing, looked_at = aggregation.count(check.failing), aggregation.count(check.applies)
 
     def judge(numbers: Numbers) -> Evidence:
-        return finder.rows(check, int(numbers[failing]), int(numbers[looked_at]))
+        return finder.rows(check, int(numbers[failing] or 0), int(numbers[looked_at] or 0))
 
     return Planned(check.subject, check.question, (failing, looked_at), judge, check.severity)
