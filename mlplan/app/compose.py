@@ -91,8 +91,11 @@ def schemas() -> dict[str, BlockSchema]:
     return {name: kind.schema for name, kind in kinds().items() if name != "deployment"}
 
 
-def open_project(settings: Settings) -> Project:
-    """Load the files and wire everything to them. Raises: DiagnosticError with every mistake in the files."""
+def open_project(settings: Settings, isolated: bool = False) -> Project:
+    """Load the files and wire everything to them. Raises: DiagnosticError with every mistake in the files.
+
+    isolated: keep the state in the project's own folder, whatever `backend` and `encryption` say: for runs in a copy.
+    """
     program, diagnostics = load(
         settings.root,
         schemas=schemas(),
@@ -104,8 +107,8 @@ def open_project(settings: Settings) -> Project:
     if program is None or any(d.is_error for d in diagnostics):
         raise DiagnosticError(*diagnostics)
     pins = LockPins(settings.root)
-    keys = keyring(program.encryption, settings.root, settings.environment)
-    store = open_store(program, settings, keys)
+    keys = None if isolated else keyring(program.encryption, settings.root, settings.environment)
+    store = open_store(replace(program, backend=None) if isolated else program, settings, keys)
     return Project(
         settings,
         program,
