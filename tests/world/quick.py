@@ -1,0 +1,260 @@
+"""A short sharp look at the local store and the ledger: the first problem that any proof finds. For mutants."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import orjson
+
+from mlplan.ledger import codec
+from mlplan.ledger.records import Record, State
+from mlplan.ledger.replay import LedgerMisuse
+from mlplan.ledger.session import Ledger, open_store
+from mlplan.spi.store import Holder, StoreDamaged, StoreError
+from mlplan.spi.store_kit import CHECKS
+from mlplan_state.files import Files
+from mlplan_state.local import LocalStore
+from tests.world import proofs
+from tests.world.disk import Disk, DiskFiles, Killed
+from tests.world.ledger_work import HOLDER, Work, local
+
+OTHER = Holder("bob", "hut", 2, 1.0, "apply", "other")
+
+
+def first_problem(root: Path) -> str:
+    """Return the first problem, empty when there is none."""
+    for number, check in enumerate(CHECKS):
+        try:
+            check(lambda n=number: LocalStore({}, root / f"kit{n}", "default"))  # type: ignore[misc]
+        except AssertionError as error:
+            return f"{check.__name__}: {error}"
+    for probe in (*PROBES, *TALLIES):
+        problem = probe()
+        if problem:
+            return f"{getattr(probe, '__name__', 'proof')}: {problem}"
+    return _system_calls(root)
+
+
+def _must(kind: type[BaseException], call: Callable[[], object]) -> str:
+    try:
+        call()
+    except kind:
+        return ""
+    return f"no {kind.__name__}"
+
+
+def probe_documents() -> str:
+    """What is no document is refused."""
+    good = orjson.loads(codec.encode(State("lineage", 3), None))
+    bad: list[bytes] = [b"", b"\0" * 64, b"[]", b"{", b"{}", orjson.dumps({**good, "serial": 4}), b'{"format": 2}']
+    bad.append(orjson.dumps(good).replace(b'"serial":3', b'"serial":4,"serial":3'))
+    bad.append(orjson.dumps({k: v for k, v in good.items() if k != "checksum"}))
+    sealed = {**{k: v for k, v in good.items() if k != "checksum"}, "format": 99}
+    newer = orjson.dumps({**sealed, "checksum": codec.checksum_of(sealed)})
+    for data in bad:
+        if problem := _must(StoreDamaged, lambda d=data: codec.decode(d)):  # type: ignore[misc]
+            return f"{problem} for {data[:40]!r}"
+    for data in (b"[]", b'{"a":1,"a":2}', b"{"):
+        if problem := _must(StoreDamaged, lambda d=data: codec.strict(d)):  # type: ignore[misc]
+            return f"{problem} for {data[:40]!r}"
+    unknown = {**sealed, "format": 0}
+    nothing = orjson.dumps({**unknown, "checksum": codec.checksum_of(unknown)})
+    return _must(StoreError, lambda: codec.decode(newer)) or _must(StoreDamaged, lambda: codec.decode(nothing))
+
+
+def probe_stranger() -> str:
+    """A journal of another snapshot, an old document, a journal from the future, a lock of another kind: refused."""
+    disk = Disk()
+    work = Work(lambda: local(DiskFiles(disk)), 2, 1)
+    work.initialise()
+    early = disk.copy()
+    work.run("run1", 1)
+    work.run("run2", 2, end=False)
+    folder = next(path for path in disk.folders if path.endswith("/default"))
+    for name in ("state.json", "journal.1.jsonl"):
+        if problem := _swapped(disk, early, folder, name):
+            return problem
+    store = local(DiskFiles(disk.copy()))
+    lock = store.lock(HOLDER, 0)
+    head = store.read_head()
+    wrong = [
+        lambda: store.append(1, b"x", object()),  # type: ignore[arg-type]
+        lambda: local(DiskFiles(Disk())).initialise(b'{"serial": 4}', 0),
+        lambda: store.swap_head(head, b'{"serial": 9}', 5, lock),
+        lambda: store.swap_head(head, b'{"serial": 1}', 1, lock),
+        lambda: store.keep_history(3, b'{"serial": 4}'),
+        lambda: LocalStore({}, Path("/x"), "../../etc"),
+        lambda: store.put_blob("sha256:" + "0" * 64, b"other"),
+        lambda: store.put_blob("../x", b"other"),
+    ]
+    for number, call in enumerate(wrong):
+        if problem := _must(StoreError, call):
+            return f"{problem} for {number}"
+    lock.release()
+    return ""
+
+
+def _swapped(disk: Disk, early: Disk, folder: str, name: str) -> str:
+    old = disk.copy()
+    if name == "state.json":
+        data = bytes(early.inodes[early.folders[folder].names[name]].data)
+        old.inodes[old.folders[folder].names[name]].data[:] = data
+        return _must(StoreDamaged, lambda: open_store(local(DiskFiles(old))))
+    line = local(DiskFiles(disk.copy())).read_log(1)
+    first = next(iter(line))
+    strange = old.inodes[old.folders[folder].names[name]].data
+    strange[:] = strange[len(first) + 1 :]
+    return _must(StoreDamaged, lambda: open_store(local(DiskFiles(old))))
+
+
+def probe_future_journal() -> str:
+    """Nothing is written over a journal that belongs to a later snapshot; a lost journal is damage."""
+    disk = Disk()
+    work = Work(lambda: local(DiskFiles(disk)), 1, 2)
+    work.initialise()
+    work.run("run1", 1)
+    folder = next(path for path in disk.folders if path.endswith("/default"))
+    store = local(DiskFiles(disk))
+    lock = store.lock(HOLDER, 0)
+    disk.change(folder, ("journal.2.jsonl", disk.new_inode().number))
+    head = store.read_head()
+    if problem := _must(StoreDamaged, lambda: store.swap_head(head, b'{"serial": 2}', 2, lock)):
+        return problem
+    lock.release()
+    gone = disk.copy()
+    gone.folders[folder].names.pop("journal.1.jsonl")
+    gone.folders[folder].names.pop("journal.2.jsonl", None)
+    with_line = disk.copy()
+    with_line.folders[folder].names.pop("journal.2.jsonl")
+    ledger = Ledger(local(DiskFiles(with_line)))
+    ledger.begin("run2", HOLDER, "apply").close()
+    with_line.folders[folder].names.pop("journal.1.jsonl")
+    return _must(StoreDamaged, lambda: open_store(local(DiskFiles(with_line))))
+
+
+def probe_sleeper() -> str:
+    """A holder that sleeps at any operation while the lock is taken from it changes nothing when it wakes."""
+    for at in range(0, proofs.operations(1, 2) - 30, 1):
+        problem = _slept(at)
+        if problem:
+            return f"asleep at {at}: {problem}"
+    return ""
+
+
+def _slept(at: int) -> str:
+    disk, seen = Disk(), -1
+    base = Work(lambda: local(DiskFiles(disk)), 1, 1)
+    base.initialise()
+    taken: list[State] = []
+
+    def before(operation: str, path: str) -> None:
+        nonlocal seen
+        seen += 1
+        if seen == at:
+            other = Ledger(local(DiskFiles(disk)))
+            other.break_lock()
+            with other.begin("other", OTHER, "apply") as session:
+                session.put_record(Record("thing.other", "thing", {"value": 5}))
+                taken.append(session.end("done"))
+
+    work = Work(lambda: local(DiskFiles(disk, before)), 1, 1)
+    work.promises = base.promises
+    try:
+        work.run("run1", 1)
+    except (StoreError, Killed):
+        pass
+    except LedgerMisuse as error:
+        return str(error)
+    found = open_store(local(DiskFiles(disk.copy()))).state
+    if taken and found.records.get("thing.other") is None:
+        return "what the new holder wrote is lost"
+    if not taken:
+        return ""
+    return "" if found.serial >= taken[0].serial else "the serial went back"
+
+
+def probe_history_order() -> str:
+    """Keys are checked, pins hold, damaged snapshots are told, and removed ones are not found."""
+    disk = Disk()
+    Work(lambda: local(DiskFiles(disk)), 1, 2).all()
+    store = local(DiskFiles(disk))
+    _, key = store.history()[0]
+    folder = next(path for path in disk.folders if path.endswith("/history"))
+    inode = disk.inodes[disk.folders[folder].names[f"{key}.json.zst"]]
+    whole = bytes(inode.data)
+    inode.data[len(whole) // 2] ^= 8
+    if problem := _must(StoreDamaged, lambda: store.read_history(key)) or _must(StoreDamaged, lambda: store.pin(key)):
+        return problem
+    inode.data[:] = whole
+    blob = next(store.blobs())
+    where = next(p for p in disk.files() if blob[7:] in p)
+    folder, _, name = where.rpartition("/")
+    disk.inodes[disk.folders[folder].names[name]].data[3] ^= 1
+    return _must(StoreDamaged, lambda: store.get_blob(blob)) or _must(StoreDamaged, lambda: store.read_history("x"))
+
+
+def probe_session() -> str:
+    """A session that has ended or failed writes nothing more, not even from another thread."""
+    disk = Disk()
+    files = DiskFiles(disk)
+    Ledger(local(files)).initialise("lineage")
+    session = Ledger(local(files)).begin("r", HOLDER, "apply")
+    session.close()
+    if problem := _must(StoreError, lambda: session.outputs({"a": 1})):
+        return problem
+    session = Ledger(local(files)).begin("r2", HOLDER, "apply")
+    fail = [True]
+
+    def before(operation: str, path: str) -> None:
+        if fail and operation == "sync_data":
+            fail.clear()
+            raise OSError(5, "injected")
+
+    files.before = before
+    if problem := _must(StoreError, lambda: session.outputs({"a": 1})):
+        return problem
+    return _must(StoreError, lambda: session.outputs({"a": 2})) or _must(StoreError, lambda: session.end("x"))
+
+
+PROBES: tuple[Callable[[], str], ...] = (
+    probe_documents, probe_stranger, probe_future_journal, probe_history_order, probe_session, probe_sleeper,
+)  # fmt: skip
+
+
+def _first(tally: proofs.Tally) -> str:
+    return tally.problems[0] if tally.problems else ""
+
+
+def _tallies() -> Iterator[Callable[[], str]]:
+    yield lambda: _first(proofs.crash_points(1, 2))
+    yield lambda: _first(proofs.power_losses(6000, 3, 1, 2))
+    yield lambda: _first(proofs.power_losses(3000, 4, 1, 3))
+    yield lambda: _first(proofs.io_faults(1, 2, 2))
+    yield lambda: _first(proofs.damaged_bytes(37))
+    yield lambda: _first(proofs.damaged_bytes(5, ("journal", "mark")))
+
+
+TALLIES = tuple(_tallies())
+
+
+def _system_calls(root: Path) -> str:
+    """The seam to the real file system does what it says."""
+    called: list[str] = []
+    real = os.fsync, os.fdatasync
+    os.fsync = lambda fd: (called.append("fsync"), real[0](fd))[1]  # type: ignore[assignment]
+    os.fdatasync = lambda fd: (called.append("fdatasync"), real[1](fd))[1]  # type: ignore[assignment]
+    try:
+        files = Files()
+        folder = root / "calls" / "deep"
+        files.make_folder(folder)
+        fd = files.open(folder / "a", os.O_CREAT | os.O_WRONLY)
+        files.write(fd, b"x")
+        files.sync(fd)
+        files.sync_data(fd)
+        files.close(fd)
+        files.sync_folder(folder)
+    finally:
+        os.fsync, os.fdatasync = real
+    return "" if called == ["fsync", "fsync", "fsync", "fdatasync", "fsync"] else f"system calls: {called}"
