@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
+from mlplan.app import backend
 from mlplan.app.encryption import keyring
 from mlplan.config.load import load
 from mlplan.config.program import Program
@@ -58,6 +59,7 @@ class Project:
     pins: LockPins
     warnings: tuple[Diagnostic, ...] = ()
     keys: Keyring | None = None
+    place: backend.Place = field(default_factory=lambda: backend.Place(DEFAULT_STORE))
 
     def world(self) -> World:
         """Return what surrounds a plan now."""
@@ -91,10 +93,11 @@ def schemas() -> dict[str, BlockSchema]:
     return {name: kind.schema for name, kind in kinds().items() if name != "deployment"}
 
 
-def open_project(settings: Settings, isolated: bool = False) -> Project:
-    """Load the files and wire everything to them. Raises: DiagnosticError with every mistake in the files.
+def open_project(settings: Settings, *, isolated: bool = False, anywhere: bool = False) -> Project:
+    """Load the files and wire everything to them. Raises: DiagnosticError with every mistake in the files, or backend-changed.
 
     isolated: keep the state in the project's own folder, whatever `backend` and `encryption` say: for runs in a copy.
+    anywhere: the backend may be another one than when the project was initialised.
     """
     program, diagnostics = load(
         settings.root,
@@ -108,7 +111,10 @@ def open_project(settings: Settings, isolated: bool = False) -> Project:
         raise DiagnosticError(*diagnostics)
     pins = LockPins(settings.root)
     keys = None if isolated else keyring(program.encryption, settings.root, settings.environment)
-    store = open_store(replace(program, backend=None) if isolated else program, settings, keys)
+    store, place = open_store(replace(program, backend=None) if isolated else program, settings, keys)
+    before = backend.remembered(settings.root) if not anywhere and not isolated else None
+    if before is not None and not before.same(place):
+        raise backend.changed(before, place)
     return Project(
         settings,
         program,
@@ -120,24 +126,24 @@ def open_project(settings: Settings, isolated: bool = False) -> Project:
         pins,
         tuple(diagnostics),
         keys,
+        place,
     )
 
 
-def open_store(program: Program, settings: Settings, keys: Keyring | None = None) -> Store:
-    """Return the store that the `backend` block names, or the local one; with keys, what goes into it is encrypted."""
-    backend = program.backend
-    name = backend.type if backend is not None else DEFAULT_STORE
+def open_store(program: Program, settings: Settings, keys: Keyring | None = None) -> tuple[Store, backend.Place]:
+    """Return the store that the `backend` block names, or the local one, and its place; with keys, it encrypts."""
+    name = program.backend.type if program.backend is not None else DEFAULT_STORE
     factory = cast("StoreFactory", plug_in("mlplan.stores", name, "state store"))
     values, diagnostics = program.backend_settings(factory.schema)
     if any(d.is_error for d in diagnostics):
         raise DiagnosticError(*diagnostics)
-    return make_store(name, factory, values, settings, keys)
+    place = backend.place_of(program, name, factory, values, settings.root)
+    return make_store(name, values, settings, keys), place
 
 
-def make_store(
-    name: str, factory: StoreFactory, values: Mapping[str, Any], settings: Settings, keys: Keyring | None
-) -> Store:
+def make_store(name: str, values: Mapping[str, Any], settings: Settings, keys: Keyring | None) -> Store:
     """Return a store made of decoded arguments. A sensitive argument that is a reference is resolved here."""
+    factory = cast("StoreFactory", plug_in("mlplan.stores", name, "state store"))
     try:
         plain = {key: _revealed(value, settings) for key, value in values.items()}
         store = factory(plain, settings.root, settings.workspace)

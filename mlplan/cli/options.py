@@ -68,11 +68,11 @@ def settings(
     return Settings(root, variables, tuple(var_file or ()), dict(os.environ), name)
 
 
-def project(given: Settings) -> Project:
-    """Return the wired project, after showing its warnings."""
+def project(given: Settings, *, anywhere: bool = False) -> Project:
+    """Return the wired project, after showing its warnings. anywhere: its backend may have changed."""
     from mlplan.app.compose import open_project
 
-    opened = open_project(given)
+    opened = open_project(given, anywhere=anywhere)
     if opened.warnings:
         errors.show(opened.warnings, opened.program.sources)
     return opened

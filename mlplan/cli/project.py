@@ -12,7 +12,7 @@ import typer
 
 from mlplan.cli import errors, terminal
 from mlplan.cli.catalogue import add
-from mlplan.cli.options import Chdir, Json, NoColor, Var, VarFile, Workspace, project, settings
+from mlplan.cli.options import Chdir, Json, LockTimeout, NoColor, Var, VarFile, Workspace, project, seconds, settings
 
 
 def register(application: typer.Typer) -> None:
@@ -22,6 +22,7 @@ def register(application: typer.Typer) -> None:
         examples="""
         mlplan init
         mlplan -chdir=examples/flights init
+        mlplan init -migrate-state
         """,
     )  # fmt: skip
     add(
@@ -50,13 +51,22 @@ def register(application: typer.Typer) -> None:
 
 def init(
     chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "", no_color: NoColor = False,  # noqa: B006  (typer reads the default)
+    migrate_state: Annotated[bool, typer.Option("--migrate-state", help="Move the state here from where it was before.")] = False,
+    reconfigure: Annotated[bool, typer.Option("--reconfigure", help="Use this backend whatever was used before.")] = False,
+    lock_timeout: LockTimeout = "0s",
 ) -> int:  # fmt: skip
     """Make the state of this project and look whether its providers can work here. Safe to repeat."""
     from mlplan.app.init import init as use_case
 
-    opened = project(settings(chdir, var, var_file, workspace, no_color))
-    made = use_case(opened)
+    opened = project(settings(chdir, var, var_file, workspace, no_color), anywhere=True)
+    made = use_case(opened, move=migrate_state, anew=reconfigure, timeout=seconds(lock_timeout))
     errors.show(made.warnings)
+    for name, moved in made.moved.items():
+        sys.stderr.write(
+            f"Moved workspace {name}: {moved.records} records at serial {moved.serial}, {moved.snapshots} snapshots.\n"
+        )
+    if made.moved:
+        sys.stderr.write(f"The copy in {made.before} is left as it is; nothing uses it any more.\n")
     what = "State made" if made.created else "State is there already"
     sys.stderr.write(f"{what} (lineage {made.lineage}, workspace {opened.settings.workspace}).\n")
     sys.stderr.write(f"Providers: {', '.join(made.providers) or 'none used'}. Next: mlplan plan\n")

@@ -98,6 +98,10 @@ class Keyring:
         self._unwrapped: dict[bytes, bytes] = {}
         self.enforced = enforced
 
+    def reading(self) -> Keyring:
+        """Return the same keys for reading what may be in plain text."""
+        return Keyring(self._key, tuple(self._keys.values()))
+
     def seal(self, data: bytes, place: Place, data_key: tuple[bytes, bytes] | None = None) -> bytes:
         """Return the envelope of `data`, JSON on one line. data_key: one of `new_data_key`, for parts of one document."""
         secret, wrapped = data_key or self.new_data_key()

@@ -43,6 +43,9 @@ class PostgresStore:
         },
     )  # fmt: skip
 
+    place = ("conn_str", "schema_name")
+    """The arguments that say where the state is."""
+
     def __init__(self, settings: Mapping[str, Any], root: Path, workspace: str) -> None:
         name = str(settings.get("schema_name") or "mlplan")
         if _SCHEMA.fullmatch(name) is None:

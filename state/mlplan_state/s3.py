@@ -67,6 +67,9 @@ class S3Store:
         },
     )  # fmt: skip
 
+    place = ("bucket", "key", "endpoint")
+    """The arguments that say where the state is."""
+
     def __init__(self, settings: Mapping[str, Any], root: Path, workspace: str, client: Any = None) -> None:
         folder = str(settings["key"]).strip("/")
         if not re.fullmatch(r"[A-Za-z0-9!_.*'()/=+@-]{1,700}", folder) or ".." in folder:
