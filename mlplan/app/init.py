@@ -15,7 +15,6 @@ from mlplan.ledger.migrate import Moved, migrate
 from mlplan.spi.capabilities import ProviderError
 from mlplan.spi.store import WorkspaceStore
 
-
 OLD_KEY = "MLPLAN_OLD_ENCRYPTION_KEY"
 """Environment variable with the key of the place before, for a move out of encryption."""
 
