@@ -38,6 +38,7 @@ def execute(step: Step, context: Context) -> Outcome:
     if step.action == "repair":
         return repair(step, where, record, context)
     if step.action == "roll_back":
+        record = _answering(record, step, context)
         record = _reject(record, record.attributes["live"]["version"], str(step.inputs["why"]), context, ())
     return roll_out(step, desired, where, record, context)
 
@@ -162,6 +163,15 @@ def _cleared(where: Place, record: Record, rollout: Rollout, context: Context) -
     splits.remove_endpoint(where.endpoint_name)  # first: nothing is sent to a server that is going
     serves.remove_unit(where.unit_name(rollout.target))
     return replace(record, attributes={**record.attributes, "rollout": None, "step": "nothing live", "abort": None})
+
+
+def _answering(record: Record, step: Step, context: Context) -> Record:
+    """Remember whose answer this is; once, also when a killed run's step is taken up again."""
+    asked = [{**answer, "at": context.now()} for answer in step.inputs.get("asked") or ()]
+    if not asked or record.attributes.get("rollout"):
+        return record
+    kept = [*(record.attributes.get("roll_backs") or ()), *asked][-100:]
+    return replace(record, attributes={**record.attributes, "roll_backs": kept})
 
 
 def _reject(record: Record, version: str, reason: str, context: Context, evidence: tuple[str, ...]) -> Record:

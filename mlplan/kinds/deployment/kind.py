@@ -142,7 +142,13 @@ class DeploymentKind:
     ) -> Step:
         action = "roll_back" if wanted.rolls_back else "rollout"
         summary = f"{'roll back' if wanted.rolls_back else 'shift traffic'} to {wanted.shown}: {describe(where)}"
-        inputs = {"from": live.get("version"), "to": None if wanted.unknown else wanted.version, "why": wanted.why}
+        inputs: dict[str, Any] = {
+            "from": live.get("version"),
+            "to": None if wanted.unknown else wanted.version,
+            "why": wanted.why,
+        }
+        if wanted.asked:
+            inputs["asked"] = [dict(answer) for answer in wanted.asked]
         return view.step(desired, action, summary, inputs)
 
     def _place(self, desired: Desired, view: View) -> Place:

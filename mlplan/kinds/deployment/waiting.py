@@ -14,6 +14,8 @@ from mlplan.kinds.deployment.spec import Place
 from mlplan.ledger.records import Record
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+DAY = 24 * 60
+"""Minutes."""
 HOURS = re.compile(r"^(\w{3})(?:-(\w{3}))? (\d\d):(\d\d)-(\d\d):(\d\d) (\S+)$")
 
 
@@ -59,7 +61,7 @@ def unmet(
 
 
 def parse_hours(text: str) -> tuple[set[int], int, int, ZoneInfo] | None:
-    """Return (weekdays, first minute, last minute, zone) of "Mon-Thu 09:00-16:00 Europe/London"; None when it is not that."""
+    """Return (weekdays, first minute, minute after the last, zone) of "Mon-Thu 09:00-16:00 Europe/London"; None when it is not that."""
     match = HOURS.match(text)
     if match is None or match[1] not in DAYS or (match[2] or match[1]) not in DAYS:
         return None
@@ -69,13 +71,20 @@ def parse_hours(text: str) -> tuple[set[int], int, int, ZoneInfo] | None:
         zone = ZoneInfo(match[7])
     except (ZoneInfoNotFoundError, ValueError):
         return None
-    return days, int(match[3]) * 60 + int(match[4]), int(match[5]) * 60 + int(match[6]), zone
+    begins, ends = int(match[3]) * 60 + int(match[4]), int(match[5]) * 60 + int(match[6])
+    if max(int(match[4]), int(match[6])) > 59 or max(begins, ends) > DAY or begins in (ends, DAY):
+        return None
+    return days, begins, ends, zone
 
 
 def is_open(text: str, now: float) -> bool:
     """Tell whether `now` (seconds since the epoch) is within opening hours that `parse_hours` accepts."""
     parsed = parse_hours(text)
     assert parsed is not None, "opening hours are checked with the environment"
-    days, first, last, zone = parsed
+    days, begins, ends, zone = parsed
     moment = datetime.fromtimestamp(now, zone)
-    return moment.weekday() in days and first <= moment.hour * 60 + moment.minute < last
+    minute = moment.hour * 60 + moment.minute
+    if begins < ends:
+        return moment.weekday() in days and begins <= minute < ends
+    # Through the night: the hours after midnight belong to the day on which the night began.
+    return (moment.weekday() in days and minute >= begins) or ((moment.weekday() - 1) % 7 in days and minute < ends)

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mlplan.engine.kind import View
 from mlplan.engine.types import Cause, Change, Desired, Reason
-from mlplan.kinds.monitor.answers import answers
+from mlplan.kinds.monitor.answers import Answer, answers
 from mlplan.lang.values import Unknown
 from mlplan.ledger.records import Record
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """The answer. version: "v4", None when there is none yet. unknown: only the run can tell. held: why not the newest."""
+    """The answer. version: "v4", None when there is none yet. unknown: only the run can tell. held: why not the newest.
+
+    asked: the answers of monitors that this is, for their budgets.
+    """
 
     version: str | None = None
     unknown: bool = False
@@ -25,6 +28,7 @@ class Wanted:
     notes: tuple[tuple[str, str], ...] = ()
     rolls_back: bool = False
     why: str = ""
+    asked: tuple[Mapping[str, Any], ...] = ()
 
 
 def wanted_version(desired: Desired, record: Record | None, view: View) -> Wanted:
@@ -35,9 +39,13 @@ def wanted_version(desired: Desired, record: Record | None, view: View) -> Wante
         target, why = unfinished["target"], unfinished["back"]
         reason = Reason(f"the way back to {target} is not finished: {why}", Cause.WORLD)
         return Wanted(target, False, target, reasons=(reason,), rolls_back=True, why=why)
-    breach = _rollback_asked(desired, record, view)
-    if breach is not None:
-        return breach
+    back, notes = _rollback_asked(desired, record, view)
+    if back is not None:
+        return back
+    return replace(_newest(desired, record, view), notes=notes)
+
+
+def _newest(desired: Desired, record: Record | None, view: View) -> Wanted:
     source = desired.dependencies and _source(desired, view)
     assert source, "a deployment always depends on its model"
     change = view.changes.get(source)
@@ -101,14 +109,31 @@ def _guess(change: Change, version: str | None) -> str:
     return version or "the new version"
 
 
-def _rollback_asked(desired: Desired, record: Record | None, view: View) -> Wanted | None:
+def _rollback_asked(
+    desired: Desired, record: Record | None, view: View
+) -> tuple[Wanted | None, tuple[tuple[str, str], ...]]:
+    """Return the way back that a breach asks for; else notes that say why none is gone."""
     if record is None or record.attributes.get("rollout"):
-        return None
+        return None, ()
+    notes: list[tuple[str, str]] = []
     previous = record.attributes.get("previous")
-    live = (record.attributes.get("live") or {}).get("version")
     for answer in answers(view, "rollback"):
-        if answer.deployment != desired.address or previous is None or live is None:
+        if answer.deployment != desired.address or not record.attributes.get("live"):
             continue
-        reason = Reason(f"{answer.monitor}: {answer.text}", Cause.WORLD)
-        return Wanted(previous, False, previous, reasons=(reason,), rolls_back=True, why=answer.text)
-    return None
+        refused = _cannot_go_back(previous, record, answer)
+        if not refused:
+            reason = Reason(f"{answer.monitor}: {answer.text}", Cause.WORLD)
+            asked = (answer.to_json(),)
+            back = Wanted(previous, False, str(previous), None, (reason,), (), True, answer.text, asked)
+            return back, ()
+        notes.append(("cannot answer", f"{answer.monitor}: {refused}"))
+    return None, tuple(notes)
+
+
+def _cannot_go_back(previous: Any, record: Record, answer: Answer) -> str:
+    """Return why a breach cannot be answered by going back; empty when it can."""
+    if previous is None:
+        return "there is no version to go back to"
+    if previous in (record.attributes.get("rejected") or {}):
+        return f"{previous}, the version before, is rejected"
+    return "" if answer.allowed else f"not now ({answer.budget})"

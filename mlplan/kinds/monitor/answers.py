@@ -24,7 +24,7 @@ class Answer:
     budget: str
 
     def to_json(self) -> dict[str, Any]:
-        """Return what the model's record keeps, to count budgets by."""
+        """Return what the record of model or deployment keeps, to count budgets by."""
         return {"monitor": self.monitor, "watch": self.watch, "text": self.text}
 
 
@@ -43,15 +43,21 @@ def answers(view: View, do: str) -> list[Answer]:
 
 
 def _answer(desired: Desired, watch: str, rule: Mapping[str, Any], text: str, view: View) -> Answer:
-    model = str(desired.arguments["model"].address)
-    record = view.record(model)
+    model, deployment = str(desired.arguments["model"].address), deployment_of(desired)
     past = [
         float(entry["at"])
-        for entry in ((record.attributes.get("retrains") or []) if record else [])
+        for address, kept in ((model, "retrains"), (deployment, "roll_backs"))
+        for entry in _kept(view, address, kept)
         if entry["monitor"] == desired.address and entry["watch"] == watch
     ]
     allowed, budget = within(rule, past, view.now)
-    return Answer(desired.address, watch, rule["do"], model, deployment_of(desired), text, allowed, budget)
+    return Answer(desired.address, watch, rule["do"], model, deployment, text, allowed, budget)
+
+
+def _kept(view: View, address: str, name: str) -> list[Mapping[str, Any]]:
+    """Return the answers that the record of an address remembers."""
+    record = view.record(address)
+    return list(record.attributes.get(name) or ()) if record else []
 
 
 def within(rule: Mapping[str, Any], past: list[float], now: float) -> tuple[bool, str]:

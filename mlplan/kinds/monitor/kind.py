@@ -106,11 +106,14 @@ class MonitorKind:
 
     def _answers(self, desired: Desired, breached: Mapping[str, Any], view: View) -> list[str]:
         lines = []
-        for do in ("retrain", "rollback", "alert"):
+        for do in ("retrain", "propose_retrain", "rollback", "alert"):
             for answer in answers.answers(view, do):
                 if answer.monitor == desired.address:
                     refused = "" if answer.allowed else "; not now"
-                    lines.append(f"{answer.watch}: {do}, {answer.budget}{refused}")
+                    words = (
+                        "an attended apply with the newest data retrains" if do == "propose_retrain" else answer.budget
+                    )
+                    lines.append(f"{answer.watch}: {do}, {words}{refused}")
         return lines
 
     def execute(self, step: Step, resumed: Operation | None, context: Context) -> Outcome:

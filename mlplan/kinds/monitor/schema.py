@@ -34,7 +34,9 @@ WATCH = BlockSchema(
 ON_BREACH = BlockSchema(
     "What to do when a watch breaches. The label names the watch.",
     {
-        "do": Argument(STRING, "The answer.", required=True, choices=("alert", "rollback", "retrain")),
+        "do": Argument(
+            STRING, "The answer.", required=True, choices=("alert", "rollback", "retrain", "propose_retrain")
+        ),
         "cooldown": Argument(DURATION, "Shortest time between two answers.", default=0.0),
         "at_most": Argument(RATE, 'Budget of answers, as "4/month".'),
         "notify": Argument(list_of(STRING), "Whom to tell.", default=()),

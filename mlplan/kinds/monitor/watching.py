@@ -12,6 +12,7 @@ import orjson
 from mlplan.engine.kind import View
 from mlplan.engine.types import Desired
 from mlplan.kinds.monitor.answers import deployment_of
+from mlplan.kinds.monitor.windows import window_of
 from mlplan.ledger.evidence import Evidence, Verdict, worst
 from mlplan.ledger.profile import Profile
 from mlplan.ledger.records import Record
@@ -41,7 +42,7 @@ def watch_all(desired: Desired, view: View) -> dict[str, Watched]:
         if rule.get("drift"):
             found[name] = _drift(subject, rule, desired, deployment, view)
         else:
-            found[name] = _service(subject, rule, deployment, view)
+            found[name] = _service(subject, rule, float(desired.arguments["every"]), deployment, view)
     return found
 
 
@@ -129,13 +130,14 @@ def log_files(folder: Path) -> list[Path]:
     return sorted(p for p in folder.glob("*.jsonl*") if p.is_file()) if folder.is_dir() else []
 
 
-def _service(subject: str, rule: Mapping[str, Any], deployment: Record, view: View) -> Watched:
+def _service(subject: str, rule: Mapping[str, Any], every: float, deployment: Record, view: View) -> Watched:
     provider = view.provider(deployment.provider)
     live = deployment.attributes["live"]["version"]
     unit = (deployment.attributes.get("units") or {}).get(live, {}).get("name")
     counters = provider.measure(deployment.physical_name).get(unit) if isinstance(provider, Measures) else None
     if counters is None:
         return Watched(Verdict.INCONCLUSIVE, False, "no request was counted yet", ())
+    counters = window_of(view.services.cache / "watches" / f"{unit}.json", counters, view.now, every)
     found = list(_service_evidence(subject, rule, counters))
     verdict = _verdict(found)
     message = "; ".join(e.message for e in found if e.verdict is verdict)
