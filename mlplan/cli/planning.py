@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mlplan.app import run as use_cases
+from mlplan.app.untrusted import foreign_head, refuse_foreign
 from mlplan.cli.applying import Manner, apply_plan, show_plan
 from mlplan.cli.catalogue import add
 from mlplan.cli.options import (
@@ -49,6 +51,17 @@ ChangedSince = Annotated[
     str | None,
     typer.Option("--changed-since", help="Only what changed since a git revision, and what depends on it."),
 ]
+Untrusted = Annotated[
+    bool,
+    typer.Option(
+        "--untrusted",
+        help="Files of strangers: in a sandbox without network, environment and providers. Automatic where CI says fork.",
+    ),
+]
+Base = Annotated[
+    str | None,
+    typer.Option("--base", help="With --untrusted: the revision whose gates and rules this head is compared with."),
+]
 Compact = Annotated[bool, typer.Option("--compact", help="One line a change.")]
 
 
@@ -61,6 +74,7 @@ def register(application: typer.Typer) -> None:
         mlplan plan --out plan.mlplan
         mlplan plan --target 'model.fraud' --var region=eu
         mlplan plan --detailed-exitcode --json > plan.json
+        mlplan plan --untrusted --base origin/main
         """,
     )  # fmt: skip
     add(
@@ -95,8 +109,16 @@ def plan(
     refresh: Refresh = True, refresh_only: RefreshOnly = False, target: Target = [], exclude: Exclude = [],  # noqa: B006
     replace: Replace = [], changed_since: ChangedSince = None, unattended: Unattended = False,  # noqa: B006
     json: Json = False, no_color: NoColor = False, compact: Compact = False, parallelism: Parallelism = 10,
+    untrusted: Untrusted = False, base: Base = None,
 ) -> int:  # fmt: skip
     """Show what apply would do, with reasons and evidence. Changes nothing and runs no code of yours."""
+    if untrusted or foreign_head(os.environ):
+        if out is not None or destroy or refresh_only or changed_since is not None or replace or exclude:
+            raise DiagnosticError(
+                invalid("A plan of strange files is only shown: of the options that select it takes --target.")
+            )
+        wanted = {"targets": target, "json": json, "compact": compact, "detailed_exitcode": detailed_exitcode}
+        return _untrusted(settings(chdir, var, var_file, workspace, no_color), wanted, base)
     if refresh_only and (destroy or replace or not refresh):
         raise DiagnosticError(
             invalid("--refresh-only changes nothing: it excludes --destroy, --replace and --refresh=false.")
@@ -117,6 +139,23 @@ def plan(
     return code
 
 
+def _untrusted(given: Settings, wanted: dict[str, Any], base: str | None) -> int:
+    from mlplan.app import untrusted
+
+    files = [path.resolve() for path in given.variable_files]
+    outside = [path for path in files if not path.is_relative_to(given.root)]
+    if outside:
+        raise DiagnosticError(
+            invalid(f"--var-file {outside[0]} is not in the project; a sandboxed plan sees the project alone.")
+        )
+    sys.stdout.flush()
+    request = {
+        **wanted, "variables": dict(given.variables), "workspace": given.workspace,
+        "var_files": [str(path.relative_to(given.root)) for path in files],
+    }  # fmt: skip
+    return untrusted.plan(given.root, request, os.environ, base)
+
+
 def _changed(opened: Project, revision: str | None) -> tuple[str, ...] | None:
     if revision is None:
         return None
@@ -135,6 +174,7 @@ def apply(
     compact: Compact = False,
 ) -> int:  # fmt: skip
     """Do what the plan says: check data, train, judge, deploy, shift traffic; stop or roll back when the evidence says so."""
+    refuse_foreign(os.environ, "apply")
     given = settings(chdir, var, var_file, workspace, no_color)
     picks = bool(target or exclude or replace or changed_since or refresh_only or not refresh)
     if plan_file is not None:
@@ -171,6 +211,7 @@ def destroy(
     lock_timeout: LockTimeout = "0s", parallelism: Parallelism = 10, json: Json = False, no_color: NoColor = False,
 ) -> int:  # fmt: skip
     """Stop serving and remove everything that apply made. Data and artifacts stay where they are."""
+    refuse_foreign(os.environ, "destroy")
     opened = project(settings(chdir, var, var_file, workspace, no_color))
     options = Options(destroy=True, targets=tuple(target), excludes=tuple(exclude), parallelism=parallelism)
     return apply_plan(opened, options, None, Manner("destroy", auto_approve, seconds(lock_timeout), json))
@@ -182,6 +223,7 @@ def check(
     json: Json = False, no_color: NoColor = False,
 ) -> int:  # fmt: skip
     """Run tests, contracts, training and gates without touching anything that serves; apply takes over what passed."""
+    refuse_foreign(os.environ, "check")
     opened = project(settings(chdir, var, var_file, workspace, no_color))
     options = Options(targets=tuple(target), only_kinds=("data_contract", "model"), parallelism=parallelism)
     return apply_plan(opened, options, None, Manner("check", True, seconds(lock_timeout), json))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from mlplan.app.untrusted import refuse_foreign
 from mlplan.cli import errors
 from mlplan.cli.catalogue import add
 from mlplan.cli.options import Chdir, Json, NoColor, Var, VarFile, settings
@@ -49,6 +51,7 @@ def run_tests(
     from mlplan.report import test_report as report
     from mlplan.report.json_text import dumps
 
+    refuse_foreign(os.environ, "test")
     given = settings(chdir, var, var_file, no_color=no_color)
     style, results = stdout_style(), []
 
