@@ -22,6 +22,7 @@ from mlplan.lang.diagnostic import Diagnostic, DiagnosticError, suggestion
 from mlplan.lang.values import Secret
 from mlplan.ledger.encrypted import EncryptedStore
 from mlplan.ledger.keys import Keyring
+from mlplan.ledger.rescue import Rescue
 from mlplan.ledger.session import Ledger
 from mlplan.spi.capabilities import Provider, ProviderFactory
 from mlplan.spi.schema import BlockSchema
@@ -115,19 +116,31 @@ def open_project(settings: Settings, *, isolated: bool = False, anywhere: bool =
     before = backend.remembered(settings.root) if not anywhere and not isolated else None
     if before is not None and not before.same(place):
         raise backend.changed(before, place)
+    rescue = Rescue(settings.root / ".mlplan" / "rescue", keys)
     return Project(
         settings,
         program,
         kinds(),
         Providers(program, settings.root),
         store,
-        Ledger(store),
+        Ledger(store, rescue=rescue),
         Services(settings.root, sys.executable, pins),
         pins,
-        tuple(diagnostics),
+        (*diagnostics, *rescue_waits(rescue)),
         keys,
         place,
     )
+
+
+def rescue_waits(rescue: Rescue) -> list[Diagnostic]:
+    """Return a warning for each rescue file that nobody pushed yet."""
+    return [
+        Diagnostic(
+            "rescue-waiting", "A run could not write all it did",
+            f"When the store failed, what was left to write was kept. Bring it in:\n    mlplan state push {path}", "warning",
+        )
+        for path in rescue.waiting()
+    ]  # fmt: skip
 
 
 def open_store(program: Program, settings: Settings, keys: Keyring | None = None) -> tuple[Store, backend.Place]:

@@ -14,6 +14,7 @@ from mlplan.app.run import holder
 from mlplan.lang.diagnostic import Diagnostic, DiagnosticError, suggestion
 from mlplan.ledger import codec, repair, rewrite
 from mlplan.ledger.records import State
+from mlplan.ledger.rescue import Brought
 from mlplan.ledger.session import Ledger, open_store
 from mlplan.spi.store import Holder, Store, StoreFactory
 
@@ -153,6 +154,13 @@ def push(memory: Memory, document: bytes, timeout: float, *, force: bool) -> Sta
     """Make a document the present state. Raises: StoreError, DiagnosticError."""
     memory.refuse_uninitialised()
     return rewrite.push(memory.store, document, holder(_run(), "state push"), force=force, timeout=timeout)
+
+
+def bring_in(memory: Memory, document: bytes, timeout: float) -> Brought:
+    """Take in what a run could not write when its store failed. Raises: StoreError."""
+    memory.refuse_uninitialised()
+    run = _run()
+    return memory.ledger.bring_in(document, run, holder(run, "state push"), timeout)
 
 
 def snapshots(memory: Memory) -> list[Snapshot]:

@@ -224,7 +224,7 @@ def state_pull(
 
 
 def state_push(
-    path: Annotated[Path, typer.Argument(help='A document of "mlplan state pull"; "-" reads it from stdin.')],
+    path: Annotated[Path, typer.Argument(help='A document of "mlplan state pull", or a rescue file; "-" reads it from stdin.')],
     force: Annotated[
         bool, typer.Option("--force", help="Take it even if it is older, edited, or of another state.")
     ] = False,
@@ -232,11 +232,21 @@ def state_push(
     chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "",  # noqa: B006
 ) -> int:  # fmt: skip
     """Make a document the present state. Lineage, serial and seal are checked; what is replaced stays in the history."""
+    from mlplan.ledger.rescue import SUFFIX, is_rescue
+
     try:
         document = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
     except OSError as error:
         raise _unusable(f"{path} cannot be read: {error.strerror}.") from error
     opened = memory(chdir, workspace, var, var_file)
+    if is_rescue(document):
+        brought = use_cases.bring_in(opened, document, seconds(lock_timeout))
+        if path.suffix == SUFFIX:
+            path.rename(path.with_suffix(".pushed"))
+        for address, kind, why in brought.skipped:
+            sys.stderr.write(f"Left out: {kind} of {address or 'the run'}: {why}.\n")
+        sys.stderr.write(f"Taken in: {brought.taken} entries of a run that could not write them. Next: mlplan plan\n")
+        return 0
     if force and not confirmed("Push without the checks? What is there now stays in the history.", auto_approve):
         return 1
     state = use_cases.push(opened, document, seconds(lock_timeout), force=force)

@@ -7,6 +7,7 @@ only what is durable.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Sequence
 
 from mlplan.ledger.journal import Entry, Writer
 from mlplan.ledger.records import Operation, Record, State
@@ -20,7 +21,15 @@ MOST_BYTES = 4 * 2**20
 class Commit:
     """The writing end of one journal."""
 
-    def __init__(self, store: Store, serial: int, seed: str, lock: Lock, builder: Builder) -> None:
+    def __init__(
+        self,
+        store: Store,
+        serial: int,
+        seed: str,
+        lock: Lock,
+        builder: Builder,
+        rescue: Callable[[Sequence[Entry]], str] | None = None,
+    ) -> None:
         self.closed = False
         self._store = store
         self._serial = serial
@@ -34,6 +43,7 @@ class Commit:
         self._durable = 0
         self._writing = False
         self._error: BaseException | None = None
+        self._rescue = rescue
 
     def state(self) -> State:
         """Return the state with all durable entries."""
@@ -63,6 +73,8 @@ class Commit:
         with self._condition:
             while address and address in self._busy and self._error is None:
                 self._condition.wait()
+            if isinstance(self._error, StoreError) and not self.closed:
+                self._rescued([entry])  # it happened all the same, only the store does not know
             self._refuse_if_over()
             self._builder.check(entry)
             line = self._writer.line(entry, self._durable)
@@ -94,6 +106,14 @@ class Commit:
         error: BaseException | None = None
         try:
             self._store.append(self._serial, b"\n".join(line for _, _, line in batch), self._fence)
+        except StoreError as problem:
+            error = problem
+            left, self._queue = self._queue, []
+            note = self._rescued([entry for entry, _, _ in (*batch, *left)])
+            if note:
+                problem.detail = f"{problem.detail} {note}".strip()
+                problem.args = (f"{problem.summary}: {problem.detail}",)
+            raise
         except BaseException as problem:  # also Ctrl-C: nobody knows how much was written, so the session is over
             error = problem
             raise
@@ -107,6 +127,10 @@ class Commit:
                     self._builder.apply(entry)
                     self._durable += 1
             self._condition.notify_all()
+
+    def _rescued(self, entries: list[Entry]) -> str:
+        """Keep entries that the store did not take; return where, in words."""
+        return self._rescue(entries) if self._rescue is not None else ""
 
     def _take(self) -> list[tuple[Entry, str, bytes]]:
         size = count = 0

@@ -21,6 +21,7 @@ from mlplan.ledger.journal import Entry, EntryType, Reading, read, seed_of
 from mlplan.ledger.plain import plain
 from mlplan.ledger.records import Operation, Record, State
 from mlplan.ledger.replay import Builder, compact, replay_read
+from mlplan.ledger.rescue import Brought, Rescue, check, why_not
 from mlplan.spi.store import Conflict, Head, Holder, Lock, Store, StoreDamaged, StoreError
 
 READ_TRIES = 5
@@ -56,9 +57,10 @@ def open_store(store: Store) -> Opened:
 class Ledger:
     """The state of one workspace in a store."""
 
-    def __init__(self, store: Store, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, store: Store, clock: Callable[[], float] = time.time, rescue: Rescue | None = None) -> None:
         self._store = store
         self._clock = clock
+        self._rescue = rescue
 
     def exists(self) -> bool:
         """Tell whether this state was initialised, even if it is damaged now."""
@@ -96,12 +98,34 @@ class Ledger:
                 raise Conflict("State has another lineage", f"It is {opened.state.lineage}, expected was {lineage}.")
             if opened.journal.entries or opened.journal.torn:
                 opened = fold(self._store, opened, lock)
-            session = Session(self._store, opened, lock, run, holder, self._clock)
+            session = Session(self._store, opened, lock, run, holder, self._clock, self._rescue)
             session.open(operation, command)
             return session
         except BaseException:
             lock.release()
             raise
+
+    def bring_in(self, data: bytes, run: str, holder: Holder, timeout: float = 0.0) -> Brought:
+        """Take in the entries of a rescue file that the state still waits for. Raises: LockHeld, StoreError."""
+        if self._rescue is None:
+            raise StoreError("Rescue files cannot be read", "This state was opened without a folder for them.")
+        rescued = self._rescue.read(data)
+        check(rescued, self.open_read().lineage)
+        with self.begin(run, holder, "state push", timeout) as session:
+            before = session.state.serial
+            skipped = []
+            for entry in rescued.entries:
+                why = why_not(entry, rescued, before, session.state.operations, session.state.used_plans)
+                if why is None:
+                    session.take_over(entry)
+                else:
+                    skipped.append((str(entry.data.get("address", "")), entry.type, why))
+            taken = len(rescued.entries) - len(skipped)
+            session.decision(
+                "", "state push", f"{taken} entries that run {rescued.run} could not write", outcome="done"
+            )
+            session.end("rescued entries taken in")
+        return Brought(taken, tuple(skipped))
 
     def break_lock(self) -> Holder | None:
         """Take the lock away from its holder, which can write nothing from then on; return who it was."""
@@ -129,8 +153,9 @@ class Session:
     """
 
     def __init__(
-        self, store: Store, opened: Opened, lock: Lock, run: str, holder: Holder, clock: Callable[[], float]
-    ) -> None:
+        self, store: Store, opened: Opened, lock: Lock, run: str, holder: Holder, clock: Callable[[], float],
+        rescue: Rescue | None = None,
+    ) -> None:  # fmt: skip
         self.run = run
         self.who = holder.who
         self._host = holder.host
@@ -138,7 +163,9 @@ class Session:
         self._opened = opened
         self._lock = lock
         self._clock = clock
-        self._commit = Commit(store, opened.head.serial, seed_of(opened.snapshot.checksum), lock, Builder(opened.state))
+        keep = rescue.keeper(opened.state.lineage, opened.head.serial, run) if rescue is not None else None
+        seed = seed_of(opened.snapshot.checksum)
+        self._commit = Commit(store, opened.head.serial, seed, lock, Builder(opened.state), keep)
         interrupted = opened.state.open_run
         self.interrupted = tuple(dict.fromkeys((*opened.state.unswept, *([interrupted] if interrupted else []))))
         """Runs before that did not end: their intents are in the state, the world is to be swept for their objects."""
@@ -279,6 +306,10 @@ class Session:
     def plan_used(self, identity: str) -> None:
         """Remember that a saved plan was used."""
         self._write("plan_used", id=identity)
+
+    def take_over(self, entry: Entry) -> None:
+        """Write an entry of another run as it is. Raises: LedgerMisuse when it does not fit the state."""
+        self._commit.write(entry, str(entry.data.get("address", "")))
 
     def end(self, outcome: str) -> State:
         """Close the run: fold the journal into the next snapshot and give the lock back. Returns the new state.
