@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mlplan.data.relation import call, text
+from mlplan.data.trees import cast, grouped
 
 if TYPE_CHECKING:
     from sqlglot import Expr
@@ -43,8 +44,8 @@ def count_bins(value: Expr, edges: Sequence[float]) -> Expr:
     from sqlglot import exp
 
     uppers = [-edge for edge in reversed(_shifted(edges))]
-    numbers = [exp.cast(exp.convert(repr(upper)), "DOUBLE") for upper in uppers]
-    return call("HISTOGRAM", exp.Neg(this=exp.paren(value.copy())), exp.Array(expressions=numbers))
+    numbers = [cast(exp.convert(repr(upper)), "DOUBLE") for upper in uppers]
+    return call("HISTOGRAM", exp.Neg(this=grouped(value.copy())), exp.Array(expressions=numbers))
 
 
 def bin_counts(answer: Mapping[float, int] | None, edges: Sequence[float]) -> tuple[int, ...]:

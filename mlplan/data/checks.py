@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlplan.data.contract import Column, Contract, QualityRule
 from mlplan.data.relation import name, text
+from mlplan.data.trees import both, cast, either, grouped, is_null, is_there, negated
 from mlplan.data.types import LogicalType
 from mlplan.data.view import FLAG, View
 
@@ -75,14 +76,14 @@ def literal(value: Any, logical: LogicalType) -> Expr:
     from sqlglot import exp
 
     if logical.name == "date":
-        return exp.cast(text(value), "DATE")
+        return cast(text(value), "DATE")
     if logical.temporal:
         moment = datetime.fromisoformat(value)
         if moment.tzinfo is not None:
             moment = moment.astimezone(UTC).replace(tzinfo=None)
-        return exp.cast(text(moment.isoformat(sep=" ")), "TIMESTAMP")
+        return cast(text(moment.isoformat(sep=" ")), "TIMESTAMP")
     if logical.name == "float" and not isinstance(value, bool):
-        return exp.cast(exp.convert(value), "DOUBLE")
+        return cast(exp.convert(value), "DOUBLE")
     return exp.convert(value)
 
 
@@ -95,17 +96,16 @@ def _columns_of(contract: Contract, rule_text: str | None) -> set[str]:
 
 
 def _column_checks(contract: Contract, column: Column, view: View) -> Iterator[RowCheck]:
-    from sqlglot import exp
 
     value = name(column.name)
-    missing: Expr = value.copy().is_(exp.null())
+    missing: Expr = is_null(value.copy())
     if column.name in view.flags:
         wrong = name(FLAG + column.name)
         yield _check(contract, column, f"is of type {column.type}", f"are not of type {column.type}", wrong, None)
-        missing = exp.and_(missing, exp.not_(wrong.copy()))
+        missing = both(missing, negated(wrong.copy()))
     if not column.nullable:
         yield _check(contract, column, "is never missing", "are missing", missing, None)
-    present = value.copy().is_(exp.null()).not_()
+    present = is_there(value.copy())
     for question, failure, failing in _value_checks(column):
         yield _check(contract, column, question, failure, failing, present)
 
@@ -136,10 +136,10 @@ def _value_checks(column: Column) -> Iterator[tuple[str, str, Expr]]:
     if column.one_of is not None:
         allowed = [literal(item, logical) for item in column.one_of]
         words = f"one of {_listed(column.one_of)}"
-        yield f"is {words}", f"are not {words}", exp.not_(exp.In(this=value.copy(), expressions=allowed))
+        yield f"is {words}", f"are not {words}", negated(exp.In(this=value.copy(), expressions=allowed))
     if column.matches is not None:
         matches = exp.RegexpLike(this=value.copy(), expression=text(column.matches))
-        yield f"matches {column.matches}", f"do not match {column.matches}", exp.not_(matches)
+        yield f"matches {column.matches}", f"do not match {column.matches}", negated(matches)
     if column.length is not None:
         low, high = (None if end is None else exp.convert(end) for end in column.length)
         words = f"{_range_words(*column.length)} {'characters' if logical.name == 'string' else 'entries'} long"
@@ -154,7 +154,7 @@ def _outside(value: Expr, low: Expr | None, high: Expr | None) -> Expr:
         ends.append(exp.LT(this=value.copy(), expression=low))
     if high is not None:
         ends.append(exp.GT(this=value.copy(), expression=high))
-    return exp.paren(exp.or_(*ends)) if ends else exp.false()
+    return grouped(either(*ends)) if ends else exp.false()
 
 
 def _range_words(low: Any, high: Any) -> str:
@@ -170,15 +170,14 @@ def _listed(values: tuple[Any, ...]) -> str:
 
 
 def _rule_check(contract: Contract, rule: QualityRule) -> RowCheck:
-    from sqlglot import exp
 
-    holds = exp.paren(condition(contract, str(rule.rule)))
-    failing: Expr = exp.not_(holds)
-    applies: Expr = holds.copy().is_(exp.null()).not_()  # where a value is missing, the rule says nothing
+    holds = grouped(condition(contract, str(rule.rule)))
+    failing: Expr = negated(holds)
+    applies: Expr = is_there(holds.copy())  # where a value is missing, the rule says nothing
     words = str(rule.rule)
     if rule.where is not None:
-        where = exp.paren(condition(contract, rule.where))
-        failing, applies = exp.and_(where, failing), exp.and_(where.copy(), applies)
+        where = grouped(condition(contract, rule.where))
+        failing, applies = both(where, failing), both(where.copy(), applies)
         words += f" where {rule.where}"
     columns = dict.fromkeys(column for column in contract.columns if column in _columns_of(contract, rule.rule))
     return RowCheck(

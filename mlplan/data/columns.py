@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from mlplan.data.contract import Bound, Column
@@ -78,8 +78,11 @@ def _between(value: object, logical: LogicalType, place: str, mistakes: Mistakes
 
 
 def _sortable(value: Any) -> Any:
-    """Return a number as it is, and an ISO day or moment as comparable text."""
-    return value if isinstance(value, int | float) else datetime.fromisoformat(value).isoformat()
+    """Return a number as it is, and an ISO day or moment as a moment; without a zone it is in UTC, as in the data."""
+    if isinstance(value, int | float):
+        return value
+    moment = datetime.fromisoformat(value)
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 def _is_value(value: object, logical: LogicalType) -> bool:

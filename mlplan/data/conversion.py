@@ -11,7 +11,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mlplan.data.nested import convert_list, convert_struct, element_type, field_types, json_field, json_items
 from mlplan.data.relation import call, text
+from mlplan.data.trees import both, cast, differs, either, equal, grouped, is_null, is_there, negated, try_cast
 from mlplan.data.types import LogicalType
 
 if TYPE_CHECKING:
@@ -68,8 +70,17 @@ def convert(raw: Expr, stored: str, logical: LogicalType, *, as_text: bool = Fal
     partitions).
     """
     base = re.split(r"\(", stored, maxsplit=1)[0].strip()
+    if base.strip('"') == "NULL":  # a column that was written without a single value has any type
+        return Conversion(_cast(raw, logical))
     if stored == "JSON":
         return _from_json(raw, logical)
+    found = _convert(raw, stored, base, logical, as_text)
+    if found.mismatch and found.wrong is None:
+        return Conversion(found.value, _lost(raw, found.value), mismatch=True)
+    return found
+
+
+def _convert(raw: Expr, stored: str, base: str, logical: LogicalType, as_text: bool) -> Conversion:
     if as_text:
         return _from_text(raw, logical) if logical.scalar else Conversion(_cast(raw, logical), mismatch=True)
     if not logical.scalar or base == "STRUCT" or stored.endswith("]"):
@@ -90,9 +101,8 @@ def _cast(raw: Expr, logical: LogicalType) -> Expr:
 
 
 def _try_cast(raw: Expr, to: str) -> Expr:
-    from sqlglot import exp
 
-    return exp.TryCast(this=raw.copy(), to=exp.DataType.build(to, dialect="duckdb"))
+    return try_cast(raw.copy(), to)
 
 
 def _plain_text(raw: Expr) -> Expr:
@@ -102,21 +112,21 @@ def _plain_text(raw: Expr) -> Expr:
 def _nan_is_missing(raw: Expr) -> Expr:
     from sqlglot import exp
 
-    return exp.Nullif(this=raw.copy(), expression=exp.cast(text("NaN"), "DOUBLE"))
+    # not NULLIF: the engine drops a comparison with NaN where a file's statistics, which leave NaN out, seem to exclude it
+    nan = exp.Anonymous(this="ISNAN", expressions=[raw.copy()])
+    return exp.Case(ifs=[exp.If(this=nan, true=exp.null())], default=raw.copy())
 
 
 def _lost(raw: Expr, value: Expr, compare: Expr | None = None) -> Expr:
     """Return the condition that a value is there but could not become `value`, or not unchanged as `compare` says."""
-    from sqlglot import exp
 
-    problem: Expr = value.copy().is_(exp.null())
+    problem: Expr = is_null(value.copy())
     if compare is not None:
-        problem = exp.paren(exp.or_(problem, compare.neq(value.copy())))
-    return exp.paren(exp.and_(raw.copy().is_(exp.null()).not_(), problem))
+        problem = grouped(either(problem, differs(compare, value.copy())))
+    return grouped(both(is_there(raw.copy()), problem))
 
 
 def _from_text(raw: Expr, logical: LogicalType) -> Conversion:
-    from sqlglot import exp
 
     if logical.name == "string":
         return Conversion(raw)
@@ -126,7 +136,7 @@ def _from_text(raw: Expr, logical: LogicalType) -> Conversion:
     if logical.name in ("int", "decimal"):  # engines round what does not fit: compare with the number as written
         return Conversion(value, _lost(raw, value, _try_cast(raw, "DOUBLE")))
     wrong = _lost(raw, value)
-    return Conversion(_nan_is_missing(value) if logical.name == "float" else value, exp.paren(wrong))
+    return Conversion(_nan_is_missing(value) if logical.name == "float" else value, grouped(wrong))
 
 
 def _moment_from_text(raw: Expr, logical: LogicalType) -> Conversion:
@@ -135,11 +145,11 @@ def _moment_from_text(raw: Expr, logical: LogicalType) -> Conversion:
     if logical.name == "date":
         value = _cast(raw, logical)
         return Conversion(value, _lost(raw, value))
-    value = exp.cast(_try_cast(raw, "TIMESTAMPTZ"), "TIMESTAMP")
+    value = cast(_try_cast(raw, "TIMESTAMPTZ"), "TIMESTAMP")
     wrong = _lost(raw, value)
     if logical.name == "timestamptz":
         zoned = exp.RegexpLike(this=raw.copy(), expression=text(_ZONE))
-        wrong = exp.or_(wrong, zoned.not_())
+        wrong = either(wrong, negated(zoned))
     return Conversion(value, wrong)
 
 
@@ -149,8 +159,7 @@ def _from_json(raw: Expr, logical: LogicalType) -> Conversion:
     kind = call("JSON_TYPE", raw.copy())
     plain = call("JSON_EXTRACT_STRING", raw.copy(), text("$"))
     if not logical.scalar:
-        value = _cast(raw, logical)
-        return Conversion(value, _lost(raw, value))
+        return _nested_json(raw, kind, logical)
     inner = _from_text(plain, logical)
     allowed: dict[str, tuple[str, ...]] = {
         "string": ("VARCHAR",),
@@ -161,18 +170,49 @@ def _from_json(raw: Expr, logical: LogicalType) -> Conversion:
     allowed |= {"timestamptz": ("VARCHAR",), "decimal": ("VARCHAR", "BIGINT", "UBIGINT", "DOUBLE", "HUGEINT")}
     kinds = allowed.get(logical.name, ("BIGINT", "UBIGINT", "DOUBLE", "HUGEINT"))
     other_kind = exp.Not(this=exp.In(this=kind, expressions=[text(k) for k in kinds]))
-    wrong = other_kind if inner.wrong is None else exp.or_(other_kind, exp.paren(inner.wrong))
-    present = raw.copy().is_(exp.null()).not_()
+    wrong = other_kind if inner.wrong is None else either(other_kind, grouped(inner.wrong))
     value = exp.Case(ifs=[exp.If(this=other_kind.copy(), true=exp.null())], default=inner.value)
-    return Conversion(value, exp.and_(present, exp.paren(wrong)))
+    return Conversion(value, both(_json_present(raw, kind), grouped(wrong)))
+
+
+def _json_present(raw: Expr, kind: Expr) -> Expr:
+    """Return the condition that there is a value: inside of lists and objects, null is a document of its own."""
+
+    return grouped(both(is_there(raw.copy()), differs(kind.copy(), text("NULL"))))
+
+
+def _nested_json(raw: Expr, kind: Expr, logical: LogicalType) -> Conversion:
+    from sqlglot import exp
+
+    def inner(element: Expr, stored: str, declared: LogicalType) -> Conversion:
+        return _from_json(element, declared)
+
+    wanted = equal(kind.copy(), text("ARRAY" if logical.of is not None else "OBJECT"))
+    shaped = exp.Case(ifs=[exp.If(this=wanted, true=raw.copy())])
+    if logical.of is not None:
+        found = convert_list(shaped, json_items(shaped), "JSON", logical, inner)
+    else:
+        found = convert_struct(shaped, lambda name: (json_field(shaped, name), "JSON"), logical, inner)
+    parts: list[Expr] = [negated(grouped(wanted.copy()))]
+    if found.wrong is not None:
+        parts.append(exp.Coalesce(this=found.wrong, expressions=[exp.false()]))
+    return Conversion(found.value, grouped(both(_json_present(raw, kind), grouped(either(*parts)))))
 
 
 def _nested(raw: Expr, stored: str, logical: LogicalType) -> Conversion:
-    is_list, is_struct = stored.endswith("]"), stored.startswith("STRUCT") and not stored.endswith("]")
-    value = _cast(raw, logical)
-    if (logical.name == "list" and is_list) or (logical.name == "struct" and is_struct):
-        return Conversion(value, _lost(raw, value))
-    return Conversion(value, mismatch=True)
+    from sqlglot import exp
+
+    element, fields = element_type(stored), field_types(stored)
+    if logical.of is not None and element is not None:
+        return convert_list(raw, raw, element, logical, convert)
+    if logical.fields and fields is not None:
+
+        def field(name: str) -> tuple[Expr, str] | None:
+            inside = call("STRUCT_EXTRACT", raw.copy(), text(name))
+            return (inside, fields[name]) if name in fields else None
+
+        return convert_struct(raw, field, logical, convert)
+    return Conversion(_try_cast(exp.null(), sql_type(logical)), mismatch=True)
 
 
 def _int(raw: Expr, base: str, stored: str, logical: LogicalType) -> Conversion:

@@ -27,12 +27,15 @@ _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
 class QueryFailed(Exception):  # noqa: N818  (it tells what happened)
-    """The engine could not answer. kind: "memory", "value" (a computation over the data failed) or "read"."""
+    """The engine could not answer. kind: "memory", "value" (a computation over the data failed) or "read". path: the
+    file that is the reason, where that is known.
+    """
 
-    def __init__(self, kind: str, message: str) -> None:
+    def __init__(self, kind: str, message: str, path: Path | None = None) -> None:
         super().__init__(message)
         self.kind = kind
         self.message = message
+        self.path = path
 
 
 class Engine:
@@ -76,7 +79,7 @@ class Engine:
 
     def rows(self, query: Expr, ordered: bool = True) -> list[tuple[Any, ...]]:
         """Return all rows of a query; `QueryFailed` when it cannot be answered. The caller bounds their number."""
-        return self._run(query).fetchall()  # type: ignore[no-any-return]
+        return self._fetch(self._run(query))
 
     def named(self, query: Expr) -> list[dict[str, Any]]:
         """Return all rows of a query as dictionaries by column name."""
@@ -102,7 +105,7 @@ class Engine:
         return [(column[0], str(column[1])) for column in result.description]
 
     def _run(self, query: Expr) -> Any:
-        return self._execute(query.sql(dialect=self.dialect, comments=False))
+        return self._execute(query.sql(dialect=self.dialect, comments=False, copy=False))
 
     def _fetch(self, result: Any) -> list[tuple[Any, ...]]:
         import duckdb

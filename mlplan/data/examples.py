@@ -14,7 +14,8 @@ from mlplan.data.engine import Engine
 from mlplan.data.findings import MASK, shown_value
 from mlplan.data.relation import FILE, call, name, text
 from mlplan.data.sources import shown
-from mlplan.data.view import ROW, STORED, View
+from mlplan.data.trees import cast
+from mlplan.data.view import FLAG, ROW, STORED, View
 
 if TYPE_CHECKING:
     from sqlglot import Expr
@@ -42,7 +43,7 @@ def find_examples(
     numbered = view.format == "parquet" or files == 1
     keys = _key(contract, view)
     return [
-        [_example(keys, check, found, root, numbered) for found in (lists or [])]
+        [_example(contract, keys, check, found, root, numbered) for found in (lists or [])]
         for check, lists in zip(checks, row, strict=True)
     ]
 
@@ -52,10 +53,11 @@ def _fields(contract: Contract, view: View, check: RowCheck) -> Expr:
     from sqlglot import exp
 
     columns = (*_key(contract, view), *check.columns)
-    parts: list[Expr] = [name(FILE), exp.cast(name(ROW), "VARCHAR")]
+    parts: list[Expr] = [name(FILE), cast(name(ROW), "VARCHAR")]
     for column in columns:
-        value: Expr = exp.cast(name(column), "VARCHAR")
+        value: Expr = cast(name(column), "VARCHAR")
         if column in view.flags:  # a wrong value has no typed form: show what the file holds
+            value = exp.Case(ifs=[exp.If(this=name(FLAG + column), true=name(STORED + column))], default=value)
             value = exp.Coalesce(this=value, expressions=[name(STORED + column)])
         parts.append(text(MASK) if contract.columns[column].pii else value)
     return exp.Array(expressions=parts)
@@ -66,17 +68,30 @@ def _key(contract: Contract, view: View) -> tuple[str, ...]:
 
 
 def _example(
-    keys: Sequence[str], check: RowCheck, found: Sequence[str | None], root: Path, numbered: bool
+    contract: Contract, keys: Sequence[str], check: RowCheck, found: Sequence[str | None], root: Path, numbered: bool
 ) -> dict[str, Any]:
     file, row, *values = found
     example: dict[str, Any] = {"file": shown(Path(str(file)), root)}
     if numbered:
         example["row"] = int(str(row))
     if keys:
-        example["key"] = _named(keys, values[: len(keys)])
-    example["values"] = _named(check.columns, values[len(keys) :])
+        example["key"] = _named(contract, keys, values[: len(keys)])
+    example["values"] = _named(contract, check.columns, values[len(keys) :])
     return example
 
 
-def _named(columns: Sequence[str], values: Sequence[str | None]) -> Mapping[str, Any]:
-    return {column: shown_value(value) for column, value in zip(columns, values, strict=True)}
+def _named(contract: Contract, columns: Sequence[str], values: Sequence[str | None]) -> Mapping[str, Any]:
+    return {c: shown_value(_typed(contract, c, value)) for c, value in zip(columns, values, strict=True)}
+
+
+def _typed(contract: Contract, column: str, value: str | None) -> Any:
+    """Return a number as a number again; what is not one of its column's type stays text."""
+    logical = contract.columns[column].logical
+    try:
+        if value is not None and logical.name == "int":
+            return int(value)
+        if value is not None and logical.name == "float":
+            return float(value)
+    except ValueError:
+        return value
+    return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,7 @@ from mlplan.ledger.evidence import Evidence, Verdict
 MASK = "(masked)"
 """Stands for a value of a `pii` column."""
 
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 _SHOWN_EXAMPLES = 3
 _LONGEST_VALUE = 80
 
@@ -126,12 +128,14 @@ class Measured:
 
 
 def shown_value(value: Any) -> Any:
-    """Return a value of the data as plain JSON: short text for all but numbers and truth values."""
+    """Return a value of the data as plain JSON: short text for all but numbers and truth values, with control characters
+    and direction marks as escapes, since it is shown in terminals and pages.
+    """
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, float):
         return value if value - value == 0 else str(value)
-    text = str(value)
+    text = _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", str(value))
     return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"
 
 

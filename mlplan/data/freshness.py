@@ -9,6 +9,9 @@ from mlplan.data.contract import Contract
 from mlplan.data.findings import Finder
 from mlplan.ledger.evidence import Evidence, Verdict
 
+_LONGEST_AHEAD = 86_400.0
+"""Seconds that a row may lie in the future: clocks and time zones differ, but one wrong row must not hide old data."""
+
 _UNITS = ((86_400.0, "days"), (3_600.0, "hours"), (60.0, "minutes"))
 
 
@@ -31,10 +34,13 @@ def judge_freshness(contract: Contract, newest: float | None, rows: int, now: fl
         return finder.evidence(subject, question, Verdict.FAIL, message, n=rows, limit=contract.fresh_within)
     age = now - newest
     moment = datetime.fromtimestamp(newest, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    fresh = age <= contract.fresh_within
+    fresh = -_LONGEST_AHEAD <= age <= contract.fresh_within
     ago = f"{age_words(age)} ago" if age >= 0 else f"{age_words(-age)} in the future"
     message = f'The newest "{contract.time}" is {moment}, {ago}'
-    message += "." if fresh else f"; at most {age_words(contract.fresh_within)} are allowed."
+    if age < -_LONGEST_AHEAD:
+        message += ", so it cannot say how old the data is. Look for a wrong clock or time zone."
+    else:
+        message += "." if fresh else f"; at most {age_words(contract.fresh_within)} are allowed."
     return finder.evidence(
         subject, question, Verdict.PASS if fresh else Verdict.FAIL, message, method="exact", estimate=age, n=rows,
         limit=contract.fresh_within, details={"newest": moment},
@@ -45,9 +51,9 @@ def judge_rows(contract: Contract, rows: int, finder: Finder) -> Evidence:
     """Return the evidence that there are enough rows; without `min_rows` one is enough."""
     least = 1 if contract.min_rows is None else contract.min_rows
     verdict = Verdict.PASS if rows >= least else Verdict.FAIL
-    message = f"The source has {rows:,} rows" + ("." if rows >= least else f"; at least {least:,} are needed.")
+    message = f"The source has {rows:,} rows" + ("." if rows >= least else f"; at least {least:,} needed.")
     return finder.evidence(
-        f"{contract.address}.rows", f"at least {least:,} rows", verdict, message, method="count", estimate=float(rows),
+        f"{contract.address}.rows", f"at least {least:,} {'row' if least == 1 else 'rows'}", verdict, message, method="count", estimate=float(rows),
         n=rows, limit=float(least),
     )  # fmt: skip
 

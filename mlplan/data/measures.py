@@ -12,6 +12,7 @@ from mlplan.data.contract import Contract, QualityRule
 from mlplan.data.findings import Finder, Limits, Measured
 from mlplan.data.metrics import Metric
 from mlplan.data.relation import name
+from mlplan.data.trees import both, cast, grouped, is_null, is_there, negated
 from mlplan.data.verdicts import against, correlation_interval, mean_interval, wilson
 from mlplan.data.view import FLAG, View
 from mlplan.ledger.evidence import Evidence, Verdict
@@ -81,10 +82,9 @@ class _Builder:
         return (simple | shares | quantiles).get(self.metric.name, self._plain)()
 
     def _count(self, *conditions: Expr) -> str:
-        from sqlglot import exp
 
-        parts = [*([exp.paren(self.where.copy())] if self.where is not None else []), *conditions]
-        alias = self.aggregation.count(exp.and_(*parts) if parts else None)
+        parts = [*([grouped(self.where.copy())] if self.where is not None else []), *conditions]
+        alias = self.aggregation.count(both(*parts) if parts else None)
         self.aliases.append(alias)
         return alias
 
@@ -101,14 +101,12 @@ class _Builder:
         return name(self.metric.columns[position])
 
     def _number(self, position: int = 0) -> Expr:
-        from sqlglot import exp
 
-        return exp.cast(self._value(position), "DOUBLE")
+        return cast(self._value(position), "DOUBLE")
 
     def _present(self, position: int = 0) -> Expr:
-        from sqlglot import exp
 
-        return self._value(position).is_(exp.null()).not_()
+        return is_there(self._value(position))
 
     def _rows(self) -> Measure:
         rows = self._count()
@@ -126,12 +124,11 @@ class _Builder:
         return measured
 
     def _null_fraction(self) -> Measure:
-        from sqlglot import exp
 
         column = self.metric.columns[0]
-        missing: list[Expr] = [self._value().is_(exp.null())]
+        missing: list[Expr] = [is_null(self._value())]
         if column in self.view.flags:
-            missing.append(exp.not_(name(FLAG + column)))
+            missing.append(negated(name(FLAG + column)))
         return self._share(self._count(*missing), self._count())
 
     def _true_fraction(self) -> Measure:

@@ -12,6 +12,7 @@ from mlplan.data.contract import Contract, QualityRule
 from mlplan.data.engine import Engine
 from mlplan.data.findings import MASK, Finder, Limits, Measured, shown_value
 from mlplan.data.relation import call, name
+from mlplan.data.trees import both, grouped, is_there
 from mlplan.data.view import View
 from mlplan.ledger.evidence import Evidence
 
@@ -89,7 +90,7 @@ def _with_values(view: View, columns: Sequence[str]) -> Expr:
     table = view.table(columns, flags=False)
     if len(columns) > 1:
         return table
-    return exp.select("*").from_(table).where(name(columns[0]).is_(exp.null()).not_()).subquery("present")
+    return exp.select("*").from_(table).where(is_there(name(columns[0]))).subquery("present")
 
 
 def _repeated(contract: Contract, columns: Sequence[str], row: Mapping[str, Any]) -> dict[str, Any]:
@@ -122,9 +123,9 @@ def judge_reference(engine: Engine, view: View, rule: QualityRule, other: View, 
     assert rule.column is not None
     contract = finder.contract
     column, target = rule.column, rule.references.column
-    present: Expr = name(column).is_(exp.null()).not_()
+    present: Expr = is_there(name(column))
     if rule.where is not None:
-        present = exp.and_(present, exp.paren(condition(contract, rule.where)))
+        present = both(present, grouped(condition(contract, rule.where)))
     table = exp.select(exp.alias_(name(column), "x")).from_(view.table(flags=False)).where(present).subquery("x")
     known = exp.select(exp.alias_(name(target), "y")).distinct().from_(other.table([target], flags=False)).subquery("y")
     match = exp.column("x", table="x").eq(exp.column("y", table="y"))

@@ -17,6 +17,7 @@ from mlplan.data.engine import Engine
 from mlplan.data.read import place_hash
 from mlplan.data.relation import name
 from mlplan.data.snapshot import Snapshot
+from mlplan.data.trees import cast, grouped
 from mlplan.data.view import View, open_view
 from mlplan.ledger.profile import ColumnProfile, Profile
 
@@ -119,8 +120,8 @@ def _numeric(value: Expr, how: Bins) -> list[Expr]:
     """Return count, mean and deviation, smallest and largest finite value, and the counts in the bins."""
     from sqlglot import exp
 
-    number = exp.cast(value.copy(), "DOUBLE")
-    ends = [exp.cast(exp.convert(end), "DOUBLE") for end in (-_LARGEST, _LARGEST)]
+    number = cast(value.copy(), "DOUBLE")
+    ends = [cast(exp.convert(end), "DOUBLE") for end in (-_LARGEST, _LARGEST)]
     finite = exp.Where(this=exp.Between(this=number.copy(), low=ends[0], high=ends[1]))
     functions = [exp.Avg, exp.StddevSamp, exp.Min, exp.Max]
     filtered: list[Expr] = [exp.Filter(this=f(this=number.copy()), expression=finite.copy()) for f in functions]
@@ -131,7 +132,7 @@ def _numeric(value: Expr, how: Bins) -> list[Expr]:
 def _categorical(value: Expr, how: Bins) -> list[Expr]:
     from sqlglot import exp
 
-    return [exp.Count(this=value.copy()), count_categories(exp.cast(value.copy(), "VARCHAR"), how.categories)]
+    return [exp.Count(this=value.copy()), count_categories(cast(value.copy(), "VARCHAR"), how.categories)]
 
 
 def _numeric_profile(column: str, how: Bins, rows: int, answers: Sequence[Any]) -> ColumnProfile:
@@ -175,16 +176,15 @@ def _choose_bins(
         query = exp.select(*picked).from_(table)
         if rows > SAMPLE:
             share = exp.Literal.number(int(2**32 * SAMPLE / rows))
-            query = query.where(exp.paren(exp.Mod(this=place_hash(root, 0), expression=exp.convert(2**32))) < share)
+            query = query.where(grouped(exp.Mod(this=place_hash(root, 0), expression=exp.convert(2**32))) < share)
         frame = engine.frame(query)
         bins |= {c.name: _bins(c, frame[c.name]) for c in some}
     return bins
 
 
 def _sampled(column: Column) -> Expr:
-    from sqlglot import exp
 
-    return exp.cast(name(column.name), "DOUBLE" if column.logical.numeric else "VARCHAR")
+    return cast(name(column.name), "DOUBLE" if column.logical.numeric else "VARCHAR")
 
 
 def _bins(column: Column, sample: Any) -> Bins:

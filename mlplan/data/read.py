@@ -13,6 +13,7 @@ from mlplan.data.contract import Column, Contract
 from mlplan.data.engine import Engine
 from mlplan.data.relation import FILE, call, name, text
 from mlplan.data.snapshot import Snapshot
+from mlplan.data.trees import is_there, negated
 from mlplan.data.view import ROW, View, open_view
 
 if TYPE_CHECKING:
@@ -63,12 +64,11 @@ def place_hash(root: Path, seed: int) -> Expr:
 
 
 def _usable(view: View, columns: Sequence[Column]) -> list[Expr]:
-    from sqlglot import exp
 
     from mlplan.data.view import FLAG
 
-    conditions: list[Expr] = [exp.not_(name(FLAG + c.name)) for c in columns if c.name in view.flags]
-    return conditions + [name(c.name).is_(exp.null()).not_() for c in columns if not c.nullable]
+    conditions: list[Expr] = [negated(name(FLAG + c.name)) for c in columns if c.name in view.flags]
+    return conditions + [is_there(name(c.name)) for c in columns if not c.nullable]
 
 
 def _row(columns: Sequence[Column], values: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from mlplan.data.csv_files import Headers, delimiter, headers_of
+from mlplan.data.json_files import Layout, layout_of
 
 if TYPE_CHECKING:
     from sqlglot import Expr
@@ -17,8 +20,10 @@ FILE = "mlplan:file"
 PARQUET_ROW = "file_row_number"
 """Column that the engine adds to Parquet rows: position in the file, from 0."""
 
-_LONGEST_LINE = 16 * 2**20
+_LONGEST_LINE = 4 * 2**20
 """Bytes of the longest CSV line or JSON document that is read."""
+
+_BUFFER = 2 * _LONGEST_LINE
 
 
 def text(value: str) -> Expr:
@@ -32,7 +37,7 @@ def name(value: str) -> Expr:
     """Return a column by its exact name."""
     from sqlglot import exp
 
-    return exp.column(value, quoted=True)
+    return exp.Column(this=exp.Identifier(this=value, quoted=True))
 
 
 def call(function: str, *arguments: Expr, **options: Expr) -> Expr:
@@ -78,31 +83,54 @@ def read(
             options[PARQUET_ROW] = exp.true()
         return exp.Table(this=call("READ_PARQUET", files, **options))
     if format == "csv":
-        return exp.Table(this=call("READ_CSV", files, **options, **_csv_options(paths, missing)))
-    return exp.Table(this=call("READ_JSON", files, **options, **_json_options(columns)))
+        return _read_csv(headers_of(paths), options, missing)
+    return exp.Table(this=call("READ_JSON", files, **options, **_json_options(columns, layout_of(paths))))
 
 
-def _csv_options(paths: Sequence[Path], missing: Sequence[str]) -> Mapping[str, Expr]:
-    """Fix the dialect (RFC 4180 in UTF-8, with a header) instead of guessing it from the first rows."""
+def _read_csv(headers: Headers, options: Mapping[str, Expr], missing: Sequence[str]) -> Expr:
+    """Return the files of each header as a table of texts, the tables united by the names of their columns."""
     from sqlglot import exp
 
-    tabs = ".tsv" in paths[0].name.lower()
+    tables: list[Expr] = []
+    shared = {option: value for option, value in options.items() if option != "union_by_name"}
+    for names, paths in headers.items():
+        files = exp.Array(expressions=[text(str(path)) for path in paths])
+        tables.append(exp.Table(this=call("READ_CSV", files, **shared, **_csv_options(names, paths, missing))))
+    if len(tables) == 1:
+        return tables[0]
+    united: Any = exp.select("*").from_(tables[0])
+    for table in tables[1:]:
+        united = exp.Union(this=united, expression=exp.select("*").from_(table), distinct=False, by_name=True)
+    return exp.Subquery(this=united, alias=exp.TableAlias(this=exp.to_identifier("files")))
+
+
+def _csv_options(names: Sequence[str], paths: Sequence[Path], missing: Sequence[str]) -> Mapping[str, Expr]:
+    """Fix the dialect (RFC 4180 in UTF-8, with a header) and the columns instead of guessing them from the first rows."""
+    from sqlglot import exp
+
+    columns = [
+        exp.PropertyEQ(this=exp.to_identifier(column, quoted=True), expression=text("VARCHAR")) for column in names
+    ]
     return {
+        "auto_detect": exp.false(),
+        "columns": exp.Struct(expressions=columns),
         "header": exp.true(),
-        "all_varchar": exp.true(),
-        "delim": text("\t" if tabs else ","),
+        "delim": text(delimiter(paths[0])),
+        "comment": text(""),
         "quote": text('"'),
         "escape": text('"'),
         "nullstr": exp.Array(expressions=[text(value) for value in ("", *missing)]),
         "max_line_size": exp.Literal.number(_LONGEST_LINE),
+        "buffer_size": exp.Literal.number(_BUFFER),  # otherwise many times the longest line, for every thread
     }
 
 
-def _json_options(columns: Sequence[str]) -> Mapping[str, Expr]:
+def _json_options(columns: Sequence[str], layout: Layout) -> Mapping[str, Expr]:
     from sqlglot import exp
 
     options: dict[str, Expr] = {
-        "format": text("newline_delimited"),
+        "format": text(layout),
+        "records": text("true"),
         "maximum_object_size": exp.Literal.number(_LONGEST_LINE),
     }
     if columns:

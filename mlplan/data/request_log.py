@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from mlplan.data.engine import Engine, QueryFailed
 from mlplan.data.profile import Bins, count_profile
 from mlplan.data.relation import call, text
+from mlplan.data.trees import cast, try_cast
 from mlplan.ledger.profile import ColumnProfile, Profile
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def _window(files: Sequence[Path], columns: Sequence[str], since: float, until: 
     whole = exp.Case(ifs=[exp.If(this=call("JSON_VALID", line), true=line.copy())])
     documents = exp.select(exp.alias_(whole, _DOCUMENT, quoted=True)).from_(_lines(files)).subquery("d")
     document = exp.column(_DOCUMENT, quoted=True)
-    at = exp.TryCast(this=_pick(document, "/at"), to=exp.DataType.build("DOUBLE"))
+    at = try_cast(_pick(document, "/at"), "DOUBLE")
     inside = [
         exp.GTE(this=at, expression=exp.convert(since)),
         exp.LT(this=at.copy(), expression=exp.convert(until)),
@@ -112,5 +113,5 @@ def _value(position: int, how: Bins) -> Expr:
     value = exp.Bracket(this=exp.column(_VALUES, quoted=True), expressions=[exp.Literal.number(position)], offset=1)
     if not how.numeric:
         return value
-    number = exp.TryCast(this=value, to=exp.DataType.build("DOUBLE"))
-    return exp.Nullif(this=number, expression=exp.cast(text("NaN"), "DOUBLE"))
+    number = try_cast(value, "DOUBLE")
+    return exp.Nullif(this=number, expression=cast(text("NaN"), "DOUBLE"))

@@ -28,7 +28,7 @@ _NODES = """
     DataTypeParam Interval Var Extract Year Month Day Hour Minute Quarter DayOfWeek IsNan Tuple
 """
 _TYPES = "BOOLEAN TINYINT SMALLINT INT BIGINT FLOAT DOUBLE DECIMAL VARCHAR TEXT CHAR DATE TIMESTAMP TIMESTAMPTZ"
-_PREDICATES = "And Or Not Xor EQ NEQ LT LTE GT GTE NullSafeEQ NullSafeNEQ Between In Is Like ILike RegexpLike StartsWith EndsWith Contains"
+_PREDICATES = "And Or Not Xor EQ NEQ LT LTE GT GTE NullSafeEQ NullSafeNEQ Between In Is Like ILike RegexpLike StartsWith EndsWith Contains IsNan If"
 
 
 def parse_rule(text: str, columns: Collection[str]) -> Expr:
@@ -118,10 +118,15 @@ def _bind_columns(tree: Expr, columns: Collection[str]) -> None:
 
 
 def _forgiving(tree: Expr) -> Expr:
-    """Return the tree with casts that give null where they fail: one odd row must not end the whole scan."""
+    """Return the tree with casts that give null where they fail, and divisions that give null by zero: one odd row must
+    not end the whole scan, and engines disagree on what 1/0 is.
+    """
     from sqlglot import exp
 
     def change(node: Expr) -> Expr:
+        if isinstance(node, exp.Div | exp.IntDiv | exp.Mod) and not isinstance(node.expression, exp.Nullif):
+            node.set("expression", exp.Nullif(this=exp.paren(node.expression), expression=exp.Literal.number(0)))
+            return node
         if type(node) is exp.Cast:
             return exp.TryCast(this=node.this, to=node.args["to"])
         return node

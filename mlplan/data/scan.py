@@ -152,7 +152,7 @@ class _Scan:
             plan_metric(self.contract, rule, self.view, aggregation, self.finder, self.previous_rows)
             for rule in self._metric_rules()
         ]
-        evidence, numbers = judge_all(self.engine, self.view.table(), aggregation, planned, self.finder)
+        evidence, numbers = judge_all(self.engine, self.view, aggregation, planned, self.finder)
         return self._with_examples(checks, evidence), numbers, rows_alias, newest_alias
 
     def _with_examples(self, checks: Sequence[RowCheck], evidence: list[Evidence]) -> list[Evidence]:

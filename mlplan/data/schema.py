@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from mlplan.data.contract import Contract
 from mlplan.data.engine import Engine
-from mlplan.data.findings import Finder
+from mlplan.data.findings import Finder, shown_value
 from mlplan.data.relation import call, text
 from mlplan.data.sources import shown
 from mlplan.data.view import View
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _NAMED = 5
+_DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
 def judge_schema(
@@ -84,7 +85,14 @@ def _strict(contract: Contract, view: View, finder: Finder) -> Evidence:
 
 def _spelled_otherwise(column: str, view: View) -> str:
     same = [other for other in view.undeclared if other.lower() == column.lower()]
-    return f' The data has "{same[0]}", which differs in upper and lower case.' if same else ""
+    if same:
+        return f' The data has "{same[0]}", which differs in upper and lower case.'
+    if view.format == "csv" and len(view.undeclared) == 1 and not view.stored:
+        only = view.undeclared[0]
+        marks = [name for mark, name in _DELIMITERS.items() if mark in only]
+        if marks:
+            return f" Its header is one column, {shown_value(only)!r}: values seem to be separated by {marks[0]}, not by commas."
+    return ""
 
 
 def _kinds(column: str, by_file: dict[str, dict[str, str]], root: Path) -> str:

@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from mlplan.data.engine import MEMORY_SETTING, Engine, QueryFailed
-from mlplan.data.relation import read
+from mlplan.data.relation import name, read
 from mlplan.data.sources import shown
 
 _MOST_PROBED = 200
 _LONGEST_REASON = 400
+
+_SENTENCES = (
+    (
+        r"Line: (\d+).*Expected Number of Columns: (\d+) Found: (\d+)",
+        "line {0} has {2} values and the header names {1} columns.",
+    ),
+    (r"Line: (\d+).*unterminated quote", "line {0} has a quote that is never closed, or text after a closing quote."),
+    (r"Line: (\d+).*Invalid unicode", "line {0} is not text in UTF-8. Write the file in UTF-8."),
+    (r"Maximum line size of (\d+) bytes exceeded", "it has a line of more than {0} bytes; such a line is not read."),
+    (
+        r"state machine reached an invalid state",
+        "its lines end in different ways, or a quote stands in the middle of a value (RFC 4180 doubles it).",
+    ),
+    (r"Line: (\d+)\s*Original Line.*?\n\s*(\w[^\n]*)", "line {0}: {1}"),
+)
+"""What the engine says of a text file -> what people need to know."""
 
 Facts = tuple[int, int, int]
 """size, mtime_ns, inode."""
@@ -41,6 +58,8 @@ def why_unreadable(
             f"The check needs more memory than it may use. Raise {MEMORY_SETTING} (for example to 4GiB), or check fewer "
             "columns at once."
         )
+    if failure.path is not None:
+        return f'"{shown(failure.path, root)}" cannot be read as {format}: {failure.message}'
     for path in paths[:_MOST_PROBED]:
         reason = _probe(format, path, cache, missing)
         if reason is not None:
@@ -53,16 +72,21 @@ def _probe(format: str, path: Path, cache: Path | None, missing: Sequence[str]) 
 
     with Engine([path], cache, threads=1) as engine:
         try:
-            engine.rows(
-                exp.select(exp.Count(this=exp.Columns(this=exp.Star()))).from_(read(format, [path], missing=missing))
-            )
+            columns = [column for column, _ in engine.columns(read(format, [path], missing=missing))]
+            counts = [exp.Count(this=name(column)) for column in columns]
+            engine.rows(exp.select(*counts).from_(read(format, [path], missing=missing)))
         except QueryFailed as failure:
-            return _short(failure.message, [path], path.parent)
+            return failure.message if failure.path else _short(failure.message, [path], path.parent)
     return None
 
 
 def _short(message: str, paths: Sequence[Path], root: Path) -> str:
-    """Return the engine's reason in one line, without its advice on settings that nobody can set here."""
+    """Return the engine's reason in one line, without its advice on settings that nobody can set here, and without the
+    line it stumbled over, which may hold personal data.
+    """
+    for pattern, sentence in _SENTENCES:
+        if match := re.search(pattern, message, re.DOTALL):
+            return sentence.format(*match.groups())
     reason = message.partition(": ")[2] or message
     reason = reason.split("Possible Solution")[0].split("Possible fixes")[0].split("The search space used was")[0]
     for path in paths:

@@ -6,7 +6,7 @@ values apart.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from mlplan.data.contract import Contract
 from mlplan.data.conversion import convert
 from mlplan.data.relation import FILE, PARQUET_ROW, hive_columns, name, read
+from mlplan.data.trees import try_cast
 
 if TYPE_CHECKING:
     from sqlglot import Expr
@@ -54,19 +55,22 @@ class View:
         from sqlglot import exp
 
         wanted = list(self.selections) if columns is None else [c for c in columns if c in self.selections]
-        chosen = [exp.alias_(self.selections[c].copy(), c, quoted=True) for c in wanted]
+        chosen = [_named(self.selections[c].copy(), c) for c in wanted]
         if flags:
-            chosen += [exp.alias_(self.flags[c].copy(), FLAG + c, quoted=True) for c in wanted if c in self.flags]
+            chosen += [_named(self.flags[c].copy(), FLAG + c) for c in wanted if c in self.flags]
         if rows:
             chosen += [name(FILE), exp.alias_(self._row_number(), ROW, quoted=True)]
-            stored = [
-                (c, exp.TryCast(this=name(c), to=exp.DataType.build("VARCHAR"))) for c in wanted if c in self.flags
-            ]
+            stored = [(c, try_cast(name(c), "VARCHAR")) for c in wanted if c in self.flags]
             chosen += [exp.alias_(text, STORED + c, quoted=True) for c, text in stored]
         if not chosen:
             chosen = [exp.alias_(exp.true(), "mlplan:row_exists", quoted=True)]
         source = self.numbered_source if rows else self.source
         return exp.select(*chosen).from_(source.copy()).subquery("v")
+
+    def table_of(self, names: Iterable[str]) -> Expr:
+        """Return the view with just the columns that `names`, columns or their flags, come from."""
+        needed = {name.removeprefix(FLAG) for name in names}
+        return self.table([column for column in self.selections if column in needed])
 
     def _row_number(self) -> Expr:
         from sqlglot import exp
@@ -74,6 +78,12 @@ class View:
         if self.format == "parquet":
             return exp.Add(this=name(PARQUET_ROW), expression=exp.Literal.number(1))
         return exp.Window(this=exp.RowNumber())
+
+
+def _named(expression: Expr, alias: str) -> Expr:
+    from sqlglot import exp
+
+    return exp.Alias(this=expression, alias=exp.Identifier(this=alias, quoted=True))
 
 
 def open_view(engine: Engine, contract: Contract, format: str, paths: Sequence[Path]) -> View:

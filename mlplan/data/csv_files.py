@@ -1,0 +1,88 @@
+"""CSV headers, read here and not guessed by the engine: which columns each file has, and whether its first bytes are text.
+
+The dialect is RFC 4180 in UTF-8 with a header. Nothing is skipped: a guess that leaves out a line would lose rows silently.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from mlplan.data.engine import QueryFailed
+
+_LONGEST_HEADER = 4 * 2**20
+_MOST_COLUMNS = 20_000
+_BOMS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16", b"\xff\xfe\x00\x00": "UTF-32", b"\x00\x00\xfe\xff": "UTF-32"}
+_MAGICS = {
+    b"PAR1": "a Parquet file",
+    b"PK\x03\x04": "a zip archive or spreadsheet",
+    b"\x89PNG": "an image",
+    b"%PDF": "a PDF",
+}
+
+Headers = Mapping[tuple[str, ...], Sequence[Path]]
+"""Column names in their order -> the files that have them, in order."""
+
+
+def delimiter(path: Path) -> str:
+    """Return what separates values: a tab in .tsv files, otherwise a comma."""
+    return "\t" if ".tsv" in path.name.lower() else ","
+
+
+def headers_of(paths: Sequence[Path]) -> Headers:
+    """Return the headers of files. Raises QueryFailed (kind "read") naming the file that has no usable one."""
+    found: dict[tuple[str, ...], list[Path]] = {}
+    for path in paths:
+        try:
+            found.setdefault(_header(path), []).append(path)
+        except (OSError, EOFError, gzip.BadGzipFile) as error:
+            raise QueryFailed("read", f"the file cannot be read: {error}", path) from error
+        except ValueError as error:
+            raise QueryFailed("read", str(error), path) from error
+    return found
+
+
+def _header(path: Path) -> tuple[str, ...]:
+    text = _first_text(path)
+    try:
+        names = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter(path), strict=True), None)
+    except csv.Error as error:
+        raise ValueError(f"its header cannot be read: {error}.") from error
+    if not names:
+        raise ValueError("it begins with an empty line instead of a header with the names of its columns.")
+    names = [name.strip() for name in names]
+    if len(names) > _MOST_COLUMNS:
+        raise ValueError(f"its header has {len(names):,} columns; at most {_MOST_COLUMNS:,} are read.")
+    lower = [name.lower() for name in names]
+    twice = sorted({name for name in names if lower.count(name.lower()) > 1}) if len(set(lower)) < len(lower) else []
+    if twice:
+        raise ValueError(f"its header names a column twice: {', '.join(twice[:5])}. Give every column its own name.")
+    if "" in names:
+        raise ValueError(f"column {names.index('') + 1} of its header has no name.")
+    return tuple(names)
+
+
+def _first_text(path: Path) -> str:
+    """Return the file's beginning with the whole header in it. Raises ValueError when it is no UTF-8 text."""
+    raw = path.open("rb")
+    with raw if path.suffix.lower() != ".gz" else gzip.GzipFile(fileobj=raw) as file:
+        data = file.readline(_LONGEST_HEADER)
+        while data.count(b'"') % 2 and len(data) < _LONGEST_HEADER and (more := file.readline(_LONGEST_HEADER)):
+            data += more  # a name in quotes may hold a line break
+    raw.close()
+    for magic, what in (*_BOMS.items(), *_MAGICS.items()):
+        if data.startswith(magic):
+            raise ValueError(
+                f"it is {what}, not text in UTF-8." if magic in _MAGICS else f"it is text in {what}; write it in UTF-8."
+            )
+    if b"\0" in data:
+        raise ValueError("its first line has a zero byte, so it is not text in UTF-8.")
+    if len(data) >= _LONGEST_HEADER:
+        raise ValueError(f"its first line is longer than {_LONGEST_HEADER // 2**20} MiB, so it is no header.")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"byte {error.start + 1} of its header is not UTF-8; write the file in UTF-8.") from error
