@@ -11,7 +11,7 @@ from typing import Any
 
 from mlplan.config.program import Program
 from mlplan.engine.events import Event, Listener
-from mlplan.engine.kind import Options
+from mlplan.engine.kind import Options, Ready
 from mlplan.engine.memory import Memory, below, parents
 from mlplan.engine.plan import World, desired_of
 from mlplan.engine.types import Desired, Step
@@ -43,6 +43,7 @@ class RunContext:
         self._world = world
         self._session = session
         self._listener = listener
+        self._ready = Ready()
         self._instances = {instance.address: instance for instance in program.instances}
         self._memory = Memory(session.record, world.kinds, below([*state.records, *planned], world.kinds))
 
@@ -91,6 +92,10 @@ class RunContext:
     def provider(self, name: str | None) -> Provider:
         """Return a configured provider."""
         return self._world.provider(name)
+
+    def checked(self, name: str | None) -> Provider:
+        """Return a configured provider that says it can work here. Raises: ProviderError."""
+        return self._ready.checked(name, self._world.provider)
 
     def accepted(self, step: Step, handle: Mapping[str, Any]) -> None:
         """Journal what finds a running thing again."""

@@ -39,6 +39,21 @@ class Options:
     parallelism: int = 10
 
 
+class Ready:
+    """Remembers which providers said that they can work, so that a thousand instances ask each of them once."""
+
+    def __init__(self) -> None:
+        self._names: set[str | None] = set()
+
+    def checked(self, name: str | None, provider: Callable[[str | None], Provider]) -> Provider:
+        """Return a provider after its check. Raises: ProviderError, each time anew until it is well."""
+        found = provider(name)
+        if name not in self._names:
+            found.check()
+            self._names.add(name)
+        return found
+
+
 @dataclass(frozen=True)
 class View:
     """What a kind may read while it observes and diffs. Observing and planning change nothing.
@@ -57,6 +72,11 @@ class View:
     desired: Mapping[str, Desired] = field(default_factory=dict)
     observations: Mapping[str, Observation] = field(default_factory=dict)
     changes: Mapping[str, Change] = field(default_factory=dict)
+    ready: Ready = field(default_factory=lambda: Ready())
+
+    def checked(self, name: str | None) -> Provider:
+        """Return a provider that says it can work here. Raises: ProviderError."""
+        return self.ready.checked(name, self.provider)
 
     def record(self, address: str) -> Record | None:
         """Return what the state keeps of an address."""
@@ -111,6 +131,10 @@ class Context(Protocol):
 
     def provider(self, name: str | None) -> Provider:
         """Return a configured provider."""
+        ...
+
+    def checked(self, name: str | None) -> Provider:
+        """Return a configured provider that says it can work here. Raises: ProviderError."""
         ...
 
     def accepted(self, step: Step, handle: Mapping[str, Any]) -> None:

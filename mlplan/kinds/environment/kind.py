@@ -44,7 +44,7 @@ class EnvironmentKind:
         """Ask the provider whether it can work here."""
         if desired is None:
             return Observation(dict(record.attributes) if record else None)
-        view.provider(desired.provider).check()
+        view.checked(desired.provider)
         return Observation({"ready": True})
 
     def diff(self, desired: Desired | None, record: Record | None, seen: Observation, view: View) -> Change:
@@ -74,7 +74,7 @@ class EnvironmentKind:
         if step.action == "remove":
             return Outcome(Result.DONE, "forgotten", removed=True)
         desired = context.desired(step.address)
-        context.provider(desired.provider).check()
+        context.checked(desired.provider)
         attributes = {"ready": True, "settings": plain(desired.arguments)}
         inputs = digest_of([desired.provider, attributes["settings"]])
         record = new_record(desired, context.record(step.address), context.lineage, attributes, inputs=inputs)
