@@ -31,6 +31,7 @@ COMMANDS = {
     "force-unlock": "stating",
     "console": "console",
     "graph": "graph",
+    "contract": "contract",
     "test": "testing",
     "providers": "knowing",
     "version": "project",

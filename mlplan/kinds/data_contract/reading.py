@@ -57,6 +57,11 @@ def look_again(desired: Desired, record: Record | None, step: Step, context: Con
     return seen
 
 
+def look_now(desired: Desired, contracts: Mapping[str, Desired], services: Services, now: float) -> Seen:
+    """Return what lies there now, without state. contracts: all of the files, by address. Raises: DiagnosticError."""
+    return _look(desired, contracts, None, (), services, now)
+
+
 def _look(
     desired: Desired, others: Mapping[str, Desired], record: Record | None, remembered: tuple[Evidence, ...],
     services: Services, now: float,

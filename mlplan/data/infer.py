@@ -1,0 +1,195 @@
+"""A first contract from data: types, missing values, sets and keys as they are, for somebody to read and correct.
+
+It says what one snapshot shows, which is less than what its owner knows: ranges are written only where zero is an end.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlplan.data.contract import Column, Contract
+from mlplan.data.engine import Engine
+from mlplan.data.relation import FILE, call, name, read, text
+from mlplan.data.sources import Source
+from mlplan.data.types import parse_type
+from mlplan.data.view import open_view
+
+if TYPE_CHECKING:
+    from sqlglot import Expr
+
+_MOST_CATEGORIES = 24
+_ROWS_A_CATEGORY = 20
+"""A text with few values in many rows is a category."""
+_DECIMAL = re.compile(r"DECIMAL\((\d+),\s*(\d+)\)")
+_BY_STORED = {
+    "BOOLEAN": "bool", "FLOAT": "float", "DOUBLE": "float", "DATE": "date", "VARCHAR": "string", "UUID": "string",
+    "TIMESTAMP": "timestamp", "TIMESTAMP_S": "timestamp", "TIMESTAMP_MS": "timestamp", "TIMESTAMP_NS": "timestamp",
+    "TIMESTAMP WITH TIME ZONE": "timestamptz", "BLOB": "string", "TIME": "string", "JSON": "string",
+}  # fmt: skip
+_PERSONAL = re.compile(r"(e.?mail|phone|ssn|passport|address|birth|surname|last.?name|first.?name|iban)", re.IGNORECASE)
+
+
+def infer(source: Source, cache: Path | None = None) -> tuple[dict[str, Any], list[str]]:
+    """Return the arguments of a `data_contract` block and notes for its reader.
+
+    Raises QueryFailed when the data cannot be read.
+    """
+    with Engine(source.files, cache) as engine:
+        types = _types(engine, source)
+        columns = {column: Column(column, logical, nullable=True) for column, logical in types.items()}
+        contract = Contract("data_contract.inferred", source.text, format=source.format, columns=columns)
+        view = open_view(engine, contract, source.format, source.files)
+        rows, facts = _facts(engine, view.table(flags=False), columns)
+        sets = _sets(engine, view.table(flags=False), columns, rows, facts)
+    described = {c: _described(columns[c], rows, facts[c], sets.get(c)) for c in columns}
+    key = _key(columns, rows, facts)
+    time = next((c for c in columns if columns[c].logical.name in ("timestamp", "timestamptz")), None)
+    time = time or next((c for c in columns if columns[c].logical.name == "date"), None)
+    arguments = {
+        "source": source.text, "format": None, "key": [key] if key else None, "time": time,
+        "min_rows": _rounded_down(rows), "strict": True, "columns": described,
+    }  # fmt: skip
+    notes = [
+        f"Inferred from {rows:,} rows. Read it, correct it, and say who owns the data: owner, description, fresh_within."
+    ]
+    personal = [c for c in described if described[c].get("pii")]
+    if personal:
+        notes.append(f"Marked as personal by their names: {', '.join(personal)}.")
+    return arguments, notes
+
+
+def _types(engine: Engine, source: Source) -> dict[str, str]:
+    relation = read(source.format, source.files)
+    stored = {column: kind for column, kind in engine.columns(relation) if column != FILE}
+    texts = [c for c, kind in stored.items() if kind == "VARCHAR"] if source.format == "csv" else []
+    found = {c: _logical(kind) for c, kind in stored.items()}
+    return {**found, **_types_of_texts(engine, relation, texts)}
+
+
+def _logical(stored: str) -> str:
+    if match := _DECIMAL.fullmatch(stored):
+        return f"decimal({match[1]},{match[2]})"
+    if stored.endswith("[]"):
+        return f"list({_logical(stored[:-2])})"
+    if stored.startswith("STRUCT("):
+        fields = re.findall(r'"?(\w+)"? ([A-Z_]+(?:\(\d+, ?\d+\))?(?:\[\])?)', stored[len("STRUCT(") : -1])
+        return f"struct({', '.join(f'{field}: {_logical(kind)}' for field, kind in fields)})" if fields else "string"
+    if "INT" in stored:
+        return "int"
+    return _BY_STORED.get(stored, "string")
+
+
+def _types_of_texts(engine: Engine, relation: Expr, columns: Sequence[str]) -> dict[str, str]:
+    """Return the narrowest type that every text of a column is written in."""
+    from sqlglot import exp
+
+    found: dict[str, str] = {}
+    for start in range(0, len(columns), 200):
+        chosen = columns[start : start + 200]
+        parts: list[Expr] = []
+        for index, column in enumerate(chosen):
+            raw = name(column)
+            parts.append(exp.alias_(exp.Count(this=raw.copy()), f"n{index}"))
+            for kind in ("BIGINT", "DOUBLE", "DATE", "TIMESTAMP"):
+                cast = exp.TryCast(this=raw.copy(), to=exp.DataType.build(kind))
+                parts.append(exp.alias_(exp.Count(this=cast), f"{kind.lower()}{index}"))
+            fraction = exp.CountIf(this=exp.RegexpLike(this=raw.copy(), expression=text(r"[.eE]|^0\d")))
+            words = exp.CountIf(this=exp.In(this=exp.Lower(this=raw.copy()), expressions=[text("true"), text("false")]))
+            clock = exp.CountIf(this=exp.RegexpLike(this=raw.copy(), expression=text(r"\d:\d")))
+            parts += [exp.alias_(fraction, f"f{index}"), exp.alias_(words, f"b{index}"), exp.alias_(clock, f"c{index}")]
+        (numbers,) = engine.named(exp.select(*parts).from_(relation.copy()))
+        found |= {column: _text_type(numbers, index) for index, column in enumerate(chosen)}
+    return found
+
+
+def _text_type(numbers: Mapping[str, Any], index: int) -> str:
+    n = numbers[f"n{index}"]
+    if n == 0:
+        return "string"
+    if numbers[f"b{index}"] == n:
+        return "bool"
+    if numbers[f"bigint{index}"] == n and numbers[f"f{index}"] == 0:
+        return "int"
+    if numbers[f"double{index}"] == n and numbers[f"f{index}"] < n:
+        return "float"
+    if numbers[f"double{index}"] == n:
+        return "float"
+    if numbers[f"date{index}"] == n and numbers[f"c{index}"] == 0:
+        return "date"
+    return "timestamp" if numbers[f"timestamp{index}"] == n else "string"
+
+
+def _facts(engine: Engine, table: Expr, columns: Mapping[str, Column]) -> tuple[int, dict[str, dict[str, Any]]]:
+    from sqlglot import exp
+
+    facts: dict[str, dict[str, Any]] = {}
+    rows = 0
+    names = list(columns)
+    for start in range(0, max(len(names), 1), 200):
+        chosen = names[start : start + 200]
+        parts: list[Expr] = [exp.alias_(exp.Count(this=exp.Star()), "rows")]
+        for index, column in enumerate(chosen):
+            parts.append(exp.alias_(exp.Count(this=name(column)), f"n{index}"))
+            if columns[column].logical.scalar:
+                parts.append(exp.alias_(call("APPROX_COUNT_DISTINCT", name(column)), f"d{index}"))
+            if columns[column].logical.numeric:
+                parts.append(exp.alias_(exp.Min(this=name(column)), f"low{index}"))
+        (numbers,) = engine.named(exp.select(*parts).from_(table.copy()))
+        rows = int(numbers["rows"])
+        for index, column in enumerate(chosen):
+            facts[column] = {part: numbers.get(f"{part}{index}") for part in ("n", "d", "low")}
+    unsure = [c for c in names if _may_be_key(columns[c], rows, facts[c])]
+    if unsure:
+        exact = [exp.alias_(exp.Count(this=exp.Distinct(expressions=[name(c)])), f"d{i}") for i, c in enumerate(unsure)]
+        (numbers,) = engine.named(exp.select(*exact).from_(table.copy()))
+        for index, column in enumerate(unsure):
+            facts[column]["d"] = numbers[f"d{index}"]
+    return rows, facts
+
+
+def _may_be_key(column: Column, rows: int, facts: Mapping[str, Any]) -> bool:
+    whole = column.logical.name in ("string", "int")
+    return whole and rows > 1 and facts["n"] == rows and (facts["d"] or 0) > 0.9 * rows
+
+
+def _key(columns: Mapping[str, Column], rows: int, facts: Mapping[str, Mapping[str, Any]]) -> str | None:
+    unique = [c for c in columns if _may_be_key(columns[c], rows, facts[c]) and facts[c]["d"] == rows]
+    named = [c for c in unique if re.search(r"(^|_)(id|key|uuid|no|number)$", c, re.IGNORECASE)]
+    return next(iter(named or unique), None)
+
+
+def _sets(
+    engine: Engine, table: Expr, columns: Mapping[str, Column], rows: int, facts: Mapping[str, Mapping[str, Any]]
+) -> dict[str, list[str]]:
+    from sqlglot import exp
+
+    sets: dict[str, list[str]] = {}
+    for column, described in columns.items():
+        few = described.logical.name == "string" and 0 < (facts[column]["d"] or 0) <= _MOST_CATEGORIES
+        if few and rows >= _ROWS_A_CATEGORY * facts[column]["d"] and not _PERSONAL.search(column):
+            query = exp.select(name(column)).distinct().from_(table.copy()).where(name(column).is_(exp.null()).not_())
+            values = sorted(str(value) for (value,) in engine.rows(query.limit(2 * _MOST_CATEGORIES)))
+            if len(values) <= _MOST_CATEGORIES:
+                sets[column] = values
+    return sets
+
+
+def _described(column: Column, rows: int, facts: Mapping[str, Any], values: Sequence[str] | None) -> dict[str, Any]:
+    low = facts["low"]
+    return {
+        "type": str(parse_type(column.type)),
+        "nullable": facts["n"] < rows or None,
+        "between": [0, None] if low is not None and low >= 0 else None,
+        "one_of": list(values) if values else None,
+        "pii": bool(_PERSONAL.search(column.name)) or None,
+    }
+
+
+def _rounded_down(rows: int) -> int | None:
+    """Return half the rows with one digit: enough to notice that data is missing, not to be in the way."""
+    half = rows // 2
+    magnitude = 10 ** max(len(str(half)) - 1, 0)
+    return half // magnitude * magnitude or None
