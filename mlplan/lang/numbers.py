@@ -80,12 +80,23 @@ def format_number(value: Decimal) -> str:
         return "-Inf" if value < 0 else "+Inf"
     if value == 0:
         return "-0" if value.is_signed() else "0"
-    if (isinstance(value, Coarse) and value != value.to_integral_value()) or (
-        isinstance(value, Coarse) and value.bits < 64
-    ):
-        value = _shortest(Fraction(value), value.bits)
-    text = format(value, "f")
+    text = format(shortest(value), "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def expanded(value: Decimal) -> Decimal:
+    """Return all digits of the binary number that the number stands for: 0.35 is a little less than 0.35."""
+    if isinstance(value, Coarse) or not value.is_finite() or value == value.to_integral_value():
+        return value
+    binary = _binary(Fraction(value))
+    return Context(prec=2000).divide(Decimal(binary.numerator), Decimal(binary.denominator))
+
+
+def shortest(value: Decimal) -> Decimal:
+    """Return the number with as few digits as tell it from its neighbours."""
+    if isinstance(value, Coarse) and (value.bits < 64 or value != value.to_integral_value()):
+        return _shortest(Fraction(value), value.bits)
+    return value
 
 
 def whole(value: Decimal) -> int | None:

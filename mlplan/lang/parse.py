@@ -18,7 +18,7 @@ from mlplan.lang.syntax import Attribute, Block, Body, Expr
 from mlplan.lang.template import TemplateParser
 
 MAX_FILE_BYTES = 2 * 1024 * 1024
-_HIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
+_HIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _cache: ShapeCache | None = None
 
 

@@ -108,7 +108,7 @@ def _show_pairs(pairs: Mapping[str, Value], indent: int) -> str:
     if not pairs:
         return "{}"
     pad = " " * (indent + 2)
-    lines = "".join(f"{pad}{quote(key)} = {show(pairs[key], indent + 2)}\n" for key in sorted(pairs))
+    lines = "".join(f"{pad}{_show_text(key, indent + 2)} = {show(pairs[key], indent + 2)}\n" for key in sorted(pairs))
     return f"{{\n{lines}{' ' * indent}}}"
 
 

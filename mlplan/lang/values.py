@@ -7,6 +7,7 @@ Inside an evaluation a null may know its type (`Null`); outside, null is `None` 
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -96,9 +97,16 @@ Value: TypeAlias = (
 )
 
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
 def normal(text: str) -> str:
     """Return text as the language keeps it: in Unicode's normal form C, so that equal letters are equal text."""
-    return text if text.isascii() else unicodedata.normalize("NFC", text)
+    if text.isascii():
+        return text
+    if _SURROGATE.search(text):
+        text = _SURROGATE.sub("\ufffd", text)
+    return unicodedata.normalize("NFC", text)
 
 
 def is_null(value: Value) -> bool:

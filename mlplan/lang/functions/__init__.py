@@ -12,8 +12,10 @@ from mlplan.lang.functions.registry import Function
 def standard_functions() -> Mapping[str, Function]:
     """Return every function by name."""
     from mlplan.lang.functions import (
+        charsets,
         collection,
         conversion,
+        csv,
         datetime,
         encoding,
         filesystem,
@@ -24,7 +26,20 @@ def standard_functions() -> Mapping[str, Function]:
         yaml,
     )
 
-    families = (string, collection, numeric, encoding, hash, datetime, network, conversion, filesystem, yaml)
+    families = (
+        string,
+        collection,
+        numeric,
+        encoding,
+        charsets,
+        csv,
+        hash,
+        datetime,
+        network,
+        conversion,
+        filesystem,
+        yaml,
+    )
     return {function.name: function for family in families for function in family.FUNCTIONS}
 
 

@@ -10,7 +10,7 @@ from mlplan.lang.convert import ConversionError, convert, list_of, map_of
 from mlplan.lang.functions import sets
 from mlplan.lang.functions.registry import Family, FunctionError, Parameter
 from mlplan.lang.functions.text import graphemes
-from mlplan.lang.numbers import Coarse, whole
+from mlplan.lang.numbers import Coarse, calculate, whole
 from mlplan.lang.operators import equal
 from mlplan.lang.scope import Scope
 from mlplan.lang.types import ANY, BOOL, NUMBER, STRING, ListType, MapType, SetType, TupleType, Type
@@ -45,6 +45,12 @@ def items_of(value: Value, number: int = 0, words: str = "list, set, or tuple") 
     if isinstance(value, (ListValue, SetValue)):
         return value.items
     raise FunctionError(f"argument must be a {words}", number)
+
+
+def _ordered(value: Value, number: int = 0) -> tuple[Value, ...]:
+    if isinstance(value, SetValue):
+        raise FunctionError("argument must be a list or tuple, not a set, which has no order", number)
+    return items_of(value, number, "list or tuple")
 
 
 def pairs_of(value: Value, number: int = 0) -> Any:
@@ -128,8 +134,10 @@ def coalescelist(*values: Value) -> Value:
     """Return the first list that is not empty."""
     if not values:
         raise FunctionError("at least one argument is required")
-    for number, value in enumerate(values):
-        if not is_null(value) and items_of(value, number, "list or tuple"):
+    for value in values:
+        if not isinstance(value, (tuple, ListValue, Unknown)):
+            raise FunctionError("coalescelist arguments must be lists or tuples")
+        if isinstance(value, Unknown) or (value if isinstance(value, tuple) else value.items):
             return value
     raise FunctionError("no non-null arguments")
 
@@ -145,7 +153,7 @@ def concat(scope: Scope, *lists: Value) -> Value:
     """Return all elements of all lists, one after the other."""
     if not lists:
         raise FunctionError("at least one argument is required")
-    rows = [items_of(one, number, "list or tuple") for number, one in enumerate(lists)]
+    rows = [_ordered(one, number) for number, one in enumerate(lists)]
     scope.budget.produce(8 * sum(map(len, rows)))
     joined = tuple(item for row in rows for item in row)
     if all(isinstance(one, ListValue) for one in lists):
@@ -221,7 +229,7 @@ def flatten(scope: Scope, values: Value) -> Value:
 @_family.add(("list", ANY), ("value", ANY), result=NUMBER)
 def index(values: Value, wanted: Value) -> Value:
     """Return the number of the first element that equals the value."""
-    items = items_of(values, 0, "list or tuple")
+    items = _ordered(values)
     if not items:
         raise FunctionError("cannot search an empty list")
     for position, item in enumerate(items):
@@ -295,8 +303,12 @@ def matchkeys(found: ListValue, keys_: ListValue, wanted: ListValue) -> Value:
     """Return the values whose key, at the same position, is in the search set."""
     if len(found.items) != len(keys_.items):
         raise FunctionError("length of keys and values should be equal")
-    pairs = zip(found.items, keys_.items, strict=True)
-    return ListValue(tuple(v for v, k in pairs if any(_same(k, w) for w in wanted.items)), found.element)
+    of = unify([keys_.element, wanted.element])
+    if of is None:
+        raise FunctionError("keys and searchset must be of the same type")
+    wanted_keys = {key_of(item) for item in list_of(wanted.items, of).items}
+    pairs = zip(found.items, list_of(keys_.items, of).items, strict=True)
+    return ListValue(tuple(v for v, k in pairs if key_of(k) in wanted_keys), found.element)
 
 
 @_family.add(rest=Parameter("maps", ANY, null=True, marked=True), scoped=True)
@@ -346,6 +358,8 @@ def range_(*params: Decimal) -> Value:
     start = params[0] if len(params) > 1 else Decimal(0)
     limit = params[1] if len(params) > 1 else params[0]
     step = params[2] if len(params) == 3 else Decimal(1 if start <= limit else -1)
+    if start == limit:
+        return ListValue((), NUMBER)
     if step == 0:
         raise FunctionError("step must not be zero")
     if (limit - start) * step < 0:
@@ -359,7 +373,7 @@ def range_(*params: Decimal) -> Value:
                 f"more than {_MAX_RANGE} values were generated; either decrease the difference or increase the step"
             )
         numbers.append(number)
-        number += step
+        number = calculate("+", number, step)
     return ListValue(tuple(numbers), NUMBER)
 
 
@@ -404,6 +418,8 @@ def transpose(mapping: Value) -> Value:
     given = convert(mapping, MapType(ListType(STRING)))
     turned: dict[str, list[Value]] = {}
     for key, names in pairs_of(given).items():
+        if is_null(names) or any(map(is_null, names.items)):
+            raise FunctionError("the lists must not be null, nor hold null")
         for name in names.items:
             turned.setdefault(str(name), []).append(key)
     lists: dict[str, Value] = {name: ListValue(tuple(sorted(turned[name], key=str)), STRING) for name in sorted(turned)}
@@ -413,7 +429,7 @@ def transpose(mapping: Value) -> Value:
 @_family.add(("keys", ListType(STRING)), Parameter("values", ANY, shallow=True))
 def zipmap(names: ListValue, found: Value) -> Value:
     """Return a map from keys to values of the same position."""
-    items = items_of(found, 1)
+    items = _ordered(found, 1)
     if len(names.items) != len(items):
         raise FunctionError(f"number of keys ({len(names.items)}) does not match number of values ({len(items)})")
     if any(map(is_null, names.items)):

@@ -13,7 +13,7 @@ from mlplan.lang.values import Unknown, Value
 
 _family = Family()
 FUNCTIONS = _family.functions
-_STAMP = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(\.\d+)?(Z|z|[+-]\d\d:\d\d)")
+_STAMP = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(\.\d+)?(Z|[+-]\d\d:[0-5]\d)", re.ASCII)
 _DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
 _UNITS = {"ns": 1, "us": 10**3, "µs": 10**3, "μs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
 _TOKEN = re.compile(r"'((?:[^']|'')*)'|([A-Za-z])\2*|[^A-Za-z']+|'")
@@ -99,7 +99,7 @@ def _nanoseconds(text: str) -> int:
             break
         total += Decimal(match.group(1)) * _UNITS[match.group(2)]
         position = match.end()
-    if not body or position != len(body) or len(body) > 100:
+    if not body or position != len(body) or len(body) > 100 or abs(total) >= 2**63:
         raise FunctionError(f'invalid duration "{text[:60]}": write numbers with units, such as 1h30m', 1)
     return int(-total if text.startswith("-") else total)
 
@@ -114,7 +114,7 @@ def formatdate(layout: str, stamp: str) -> Value:
         if match.group() == "'":
             raise FunctionError("unterminated literal '", 0)
         if match.group(1) is not None:
-            out.append(match.group(1).replace("''", "'"))
+            out.append(match.group(1).replace("''", "'") or "'")
         elif match.group(2):
             out.append(_part(token, moment))
         else:

@@ -1,4 +1,4 @@
-"""Encodings: JSON, CSV, base64, URL, text encodings. YAML is in `yaml`."""
+"""Encodings: JSON, base64, URL. YAML, CSV and character sets have files of their own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from urllib.parse import quote_plus
 from mlplan.lang.functions.registry import Family, FunctionError, Parameter
 from mlplan.lang.numbers import format_number, parse_number
 from mlplan.lang.scope import Scope
-from mlplan.lang.types import ANY, STRING, ObjectType
+from mlplan.lang.types import ANY, STRING
 from mlplan.lang.values import Entity, ListValue, MapValue, Null, SetValue, Value, normal
 
 _family = Family()
@@ -94,33 +94,6 @@ def decoded(found: Any, depth: int = 0) -> Value:
     return normal(found) if isinstance(found, str) else found
 
 
-@_family.add(("str", STRING), scoped=True)
-def csvdecode(scope: Scope, text: str) -> Value:
-    """Return the rows of CSV text as objects, named by the first line."""
-    import csv
-    import io
-
-    scope.budget.produce(8 * len(text))
-    try:
-        rows = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row]
-    except csv.Error as error:
-        raise FunctionError(f"the text is not CSV: {error}", 0) from None
-    if not rows:
-        raise FunctionError("missing header line", 0)
-    names, *lines = rows
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise FunctionError(f'duplicate column name "{twice}"', 0)
-    done: list[Value] = []
-    for number, line in enumerate(lines, start=2):
-        if len(line) != len(names):
-            raise FunctionError(f"wrong number of fields on line {number}: {len(line)} instead of {len(names)}", 0)
-        pairs = dict(zip(names, line, strict=True))
-        row: dict[str, Value] = {name: pairs[name] for name in sorted(pairs)}
-        done.append(row)
-    return ListValue(tuple(done), ObjectType(dict.fromkeys(sorted(names), STRING)))
-
-
 @_family.add(("str", STRING), result=STRING)
 def base64encode(text: str) -> Value:
     """Return text, as UTF-8, in base64."""
@@ -147,46 +120,16 @@ def base64decode(text: str) -> Value:
 @_family.add(("str", STRING), result=STRING)
 def base64gzip(text: str) -> Value:
     """Return text, compressed by gzip, in base64."""
-    import gzip
+    import zlib
 
-    return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
+    packer = zlib.compressobj(wbits=-15)
+    data = text.encode()
+    body = packer.compress(data) + packer.flush(zlib.Z_SYNC_FLUSH) + b"\x01\x00\x00\xff\xff"
+    tail = zlib.crc32(data).to_bytes(4, "little") + (len(data) & 0xFFFFFFFF).to_bytes(4, "little")
+    return base64.b64encode(b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff" + body + tail).decode()
 
 
 @_family.add(("str", STRING), result=STRING)
 def urlencode(text: str) -> Value:
     """Return text as it stands in a URL's query."""
     return quote_plus(text, safe="")
-
-
-@_family.add(("string", STRING), ("encoding", STRING), result=STRING)
-def textencodebase64(text: str, encoding: str) -> Value:
-    """Return text in another encoding, in base64."""
-    try:
-        return base64.b64encode(text.encode(_codec(encoding))).decode()
-    except UnicodeEncodeError:
-        raise FunctionError(
-            f"the given string contains characters that cannot be represented in {encoding}", 0
-        ) from None
-
-
-@_family.add(("source", STRING), ("encoding", STRING), result=STRING)
-def textdecodebase64(text: str, encoding: str) -> Value:
-    """Return the text that base64 writes in another encoding."""
-    try:
-        return from_base64(text).decode(_codec(encoding))
-    except UnicodeDecodeError:
-        raise FunctionError(f"the given string contains symbols that are not defined for {encoding}", 0) from None
-
-
-def _codec(name: str) -> str:
-    import codecs
-
-    try:
-        info = codecs.lookup(name)
-    except (LookupError, ValueError):
-        raise FunctionError(
-            f'"{name[:40]}" is not a supported IANA encoding name or alias in this version', 1
-        ) from None
-    if not getattr(info, "_is_text_encoding", True):
-        raise FunctionError(f'"{name[:40]}" is not a text encoding', 1)
-    return info.name

@@ -173,7 +173,7 @@ def dirname(path: str) -> Value:
 def abspath(scope: Scope, path: str) -> Value:
     """Return a path as absolute."""
     base = str(scope.folder.resolve()) if scope.folder is not None else os.getcwd()
-    return posixpath.normpath(posixpath.join(base, path))
+    return posixpath.normpath(posixpath.join(base, path)).replace("//", "/")
 
 
 @_family.add(("path", STRING), result=STRING)

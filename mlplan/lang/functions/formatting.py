@@ -4,25 +4,37 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 
 from mlplan.lang.convert import ConversionError, convert
 from mlplan.lang.functions.encoding import to_json
 from mlplan.lang.functions.registry import Family, FunctionError, Parameter
 from mlplan.lang.functions.text import graphemes
-from mlplan.lang.numbers import format_number, whole
+from mlplan.lang.numbers import Coarse, expanded, shortest, whole
 from mlplan.lang.scope import Scope
-from mlplan.lang.show import quote
-from mlplan.lang.types import ANY, BOOL, NUMBER, STRING, ListType
+from mlplan.lang.types import ANY, BOOL, NUMBER, STRING, ListType, Type
 from mlplan.lang.values import ListValue, SetValue, Value, is_null
 
 _family = Family()
 FUNCTIONS = _family.functions
 _VERB = re.compile(
-    r"%(?P<flags>[-+# 0]*)(?P<width>[0-9]+|\*)?(?:\.(?P<precision>[0-9]+)?)?(?:\[(?P<index>[0-9]+)\])?(?P<verb>.?)",
-    re.DOTALL,
+    r"%(?:%|(?P<flags>[-+# 0]*)(?P<width>[0-9]+)?(?:\.(?P<precision>[0-9]+)?)?(?:\[(?P<index>[0-9]+)\])?(?P<mode>[A-Za-z])?)"
 )
 _MAX_WIDTH = 1024
+_BASES = {"b": ("b", "0b"), "d": ("d", ""), "o": ("o", "0"), "x": ("x", "0x"), "X": ("X", "0X")}
+
+
+@dataclass(frozen=True, slots=True)
+class _Verb:
+    """One verb of a template, as %-8.2[1]f. precision: None where it is not written."""
+
+    raw: str
+    at: int
+    mode: str
+    flags: str
+    width: int
+    precision: int | None
 
 
 @_family.add(("format", STRING), rest=Parameter("args", ANY, null=True), result=STRING, scoped=True)
@@ -60,18 +72,22 @@ def _formatted(scope: Scope, template: str, args: Sequence[Value]) -> str:
     for match in _VERB.finditer(template):
         out.append(template[position : match.start()])
         position = match.end()
-        if match["verb"] == "%":
+        if match.group() == "%%":
             out.append("%")
             continue
-        if not match["verb"]:
-            raise FunctionError("unrecognized format: the template ends in the middle of a verb", 0)
         index = int(match["index"]) - 1 if match["index"] else following
         following = index + 1
         highest = max(highest, following)
+        verb = _verb(match, template)
         if not 0 <= index < len(args):
-            missing = f"not enough arguments for {match.group()!r} at {match.start()}: need index {index + 1} but have {len(args)} total"
-            raise FunctionError(missing.replace("'", '"'), 0)
-        text = _verb(match, args[index], index)
+            detail = (
+                f'not enough arguments for "{verb.raw}" at {verb.at}: need index {index + 1} but have {len(args)} total'
+            )
+            raise FunctionError(detail, 0)
+        try:
+            text = _plain(verb, args[index])
+        except ConversionError as error:
+            raise FunctionError(f'unsupported value for "{verb.raw}" at {verb.at}: {error}', index + 1) from None
         scope.budget.produce(len(text))
         out.append(text)
     if highest < len(args):
@@ -80,93 +96,131 @@ def _formatted(scope: Scope, template: str, args: Sequence[Value]) -> str:
     return "".join(out)
 
 
-def _verb(match: re.Match[str], value: Value, index: int) -> str:
-    verb, flags = match["verb"], match["flags"]
-    width = int(match["width"]) if match["width"] and match["width"] != "*" else 0
-    if width > _MAX_WIDTH or int(match["precision"] or 0) > _MAX_WIDTH:
-        raise FunctionError(f"width and precision must be at most {_MAX_WIDTH}", 0)
+def _verb(match: re.Match[str], template: str) -> _Verb:
+    if not match["mode"]:
+        rest = template[match.end() : match.end() + 1]
+        if not rest:
+            raise FunctionError("unrecognized format: the template ends in the middle of a verb", 0)
+        raise FunctionError(f'unrecognized format character "{rest}" at offset {match.end()}', 0)
+    width = int(match["width"] or -1) if len(match["width"] or "") < 6 else _MAX_WIDTH + 1
     dotted = "." in match.group()
-    precision = int(match["precision"] or 0) if dotted else None
-    try:
-        text = _plain(verb, flags, precision, value)
-    except ConversionError as error:
-        raise FunctionError(f'unsupported value for "{match.group()}" at {match.start()}: {error}', index + 1) from None
-    missing = width - len(graphemes(text))
-    if missing <= 0:
-        return text
-    if "-" in flags:
-        return text + " " * missing
-    if "0" in flags and verb not in "sqvt":
-        sign = text[:1] if text[:1] in "+-" else ""
-        return sign + "0" * missing + text[len(sign) :]
-    return ("0" if "0" in flags else " ") * missing + text
+    precision = (
+        (int(match["precision"] or 0) if len(match["precision"] or "") < 6 else _MAX_WIDTH + 1) if dotted else None
+    )
+    if width > _MAX_WIDTH or (precision or 0) > _MAX_WIDTH:
+        raise FunctionError(f"width and precision must be at most {_MAX_WIDTH}", 0)
+    return _Verb(match.group(), match.start(), match["mode"], match["flags"], width, precision)
 
 
-def _plain(verb: str, flags: str, precision: int | None, value: Value) -> str:
-    if verb == "v":
-        if "#" in flags:
-            return to_json(value)
-        if is_null(value):
-            return "null"
-        if isinstance(value, (str, bool, Decimal)):
-            verb = {"str": "s", "bool": "t"}.get(type(value).__name__, "g")
-        else:
-            return to_json(value)
-    if verb in "sq":
-        return _text(verb, precision, _required(value, STRING))
-    if verb == "t":
+def _plain(verb: _Verb, value: Value) -> str:
+    if verb.mode == "v":
+        if "#" not in verb.flags and isinstance(value, str):
+            return _padded(verb, value)
+        if "#" not in verb.flags and isinstance(value, Decimal):
+            return _padded(verb, _general(value, None, "e"))
+        return _padded(verb, to_json(value))
+    if verb.mode == "t":
         return "true" if _required(value, BOOL) else "false"
-    if verb in "bdoxXeEfFgG":
+    if verb.mode in "sq":
+        return _text(verb, _required(value, STRING))
+    if verb.mode in _BASES:
         number = _required(value, NUMBER)
         assert isinstance(number, Decimal)
-        return _number(verb, flags, precision, number)
-    raise FunctionError(f'unsupported format verb "{verb}"', 0)
+        return _integer(verb, number)
+    if verb.mode in "eEfgG":
+        number = _required(value, NUMBER)
+        assert isinstance(number, Decimal)
+        return _real(verb, number)
+    raise FunctionError(f'unsupported format verb "{verb.mode}" in "{verb.raw}" at offset {verb.at}', 0)
 
 
-def _required(value: Value, of: object) -> Value:
+def _required(value: Value, of: Type) -> Value:
     if is_null(value):
         raise ConversionError("null value cannot be formatted")
-    return convert(value, of)  # type: ignore[arg-type]
+    return convert(value, of)
 
 
-def _text(verb: str, precision: int | None, value: Value) -> str:
+def _text(verb: _Verb, value: Value) -> str:
     assert isinstance(value, str)
-    text = value if precision is None else "".join(graphemes(value)[:precision])
-    return quote(text) if verb == "q" else text
+    text = "".join(graphemes(value)[: verb.precision]) if verb.precision else value
+    return _padded(verb, to_json(text) if verb.mode == "q" else text)
 
 
-def _number(verb: str, flags: str, precision: int | None, number: Decimal) -> str:
-    sign = "+" if "+" in flags and number >= 0 else " " if " " in flags and number >= 0 else ""
-    if verb in "bdoxX":
-        exact = whole(number)
-        if exact is None:
-            raise ConversionError("an integer is required")
-        if verb == "d":
-            return sign + str(exact)
-        return sign + format(exact, ("#" if "#" in flags and verb != "b" else "") + verb)
-    if verb in "fF":
-        return sign + format(number, f".{6 if precision is None else precision}f")
-    if verb in "eE":
-        return sign + _exponent(format(number, f".{6 if precision is None else precision}{verb}"))
+def _padded(verb: _Verb, text: str) -> str:
+    missing = verb.width - len(graphemes(text))
+    if missing <= 0:
+        return text
+    padding = ("0" if "0" in verb.flags else " ") * missing
+    return text + padding if "-" in verb.flags else padding + text
+
+
+def _sign(verb: _Verb, negative: bool) -> str:
+    if negative:
+        return "-"
+    return "+" if "+" in verb.flags else " " if " " in verb.flags else ""
+
+
+def _integer(verb: _Verb, number: Decimal) -> str:
+    exact = whole(number)
+    if exact is None:
+        raise ConversionError("an integer is required")
+    base, prefix = _BASES[verb.mode]
+    sign = _sign(verb, exact < 0) + (prefix if "#" in verb.flags else "")
+    digits = format(abs(exact), base)
+    if verb.precision is not None:
+        digits = "" if exact == 0 and verb.precision == 0 else digits.rjust(verb.precision, "0")
+        if not digits:
+            return ""
+    return _filled(verb, sign, digits, zeros="0" in verb.flags and verb.precision is None)
+
+
+def _filled(verb: _Verb, sign: str, digits: str, zeros: bool) -> str:
+    missing = max(verb.width - len(sign) - len(digits), 0)
+    if "-" in verb.flags:
+        return sign + digits + " " * missing
+    return sign + "0" * missing + digits if zeros else " " * missing + sign + digits
+
+
+def _real(verb: _Verb, number: Decimal) -> str:
+    if number.is_infinite():
+        sign = "-" if number < 0 else " " if " " in verb.flags else "+"
+        return _filled(verb, sign, "Inf", zeros=False)
+    size = number.copy_abs() if verb.mode in "gG" and verb.precision is None else expanded(number).copy_abs()
+    if verb.mode in "gG" and isinstance(number, Coarse):
+        size = shortest(number).copy_abs()
+    if verb.mode == "f":
+        digits = format(size, f".{6 if verb.precision is None else verb.precision}f")
+    elif verb.mode in "eE":
+        digits = _scientific(size, 6 if verb.precision is None else verb.precision, verb.mode)
+    else:
+        digits = _general(size, verb.precision, "e" if verb.mode == "g" else "E")
+    return _filled(verb, _sign(verb, number.is_signed()), digits, zeros="0" in verb.flags)
+
+
+def _scientific(number: Decimal, precision: int, letter: str) -> str:
+    if not number:
+        return "0" + ("." + "0" * precision if precision else "") + letter + "+00"
+    mantissa, _, power = format(number, f".{precision}{letter}").partition(letter)
+    return f"{mantissa}{letter}{power[0]}{power[1:].rjust(2, '0')}"
+
+
+def _general(number: Decimal, precision: int | None, letter: str) -> str:
+    """Return a number by %g: scientific from 21 digits on with all its digits (precision None), else from `precision` on."""
+    if number.is_infinite():
+        return "-Inf" if number < 0 else "+Inf"
+    if not number:
+        return "-0" if number.is_signed() else "0"
     if precision is None:
-        exponent = number.adjusted() if number else 0
-        if -5 < exponent < 21:
-            return sign + format_number(number)
-        digits = format(number.normalize(), "e" if verb == "g" else "E")
-        return sign + _exponent(digits)
-    return sign + _exponent(_short(number, precision or 1, verb))
-
-
-def _short(number: Decimal, precision: int, verb: str) -> str:
-    exponent = int(format(number, f".{precision - 1}e").partition("e")[2])
-    if -5 < exponent < precision:
-        text = format(number, f".{max(precision - 1 - exponent, 0)}f")
-        return text.rstrip("0").rstrip(".") if "." in text else text
-    mantissa, _, power = format(number, f".{precision - 1}e").partition("e")
-    mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
-    return f"{mantissa}{'e' if verb == 'g' else 'E'}{power}"
-
-
-def _exponent(text: str) -> str:
-    """Return a number in scientific notation with at least two digits of exponent."""
-    return re.sub(r"([eE][+-])([0-9])$", r"\g<1>0\2", text)
+        number = shortest(number)
+        digits = "".join(map(str, number.as_tuple().digits)).rstrip("0")
+        limit, count = 6, len(digits)
+    else:
+        limit = count = precision or 1
+        rounded = Decimal(format(number, f".{count - 1}e"))
+        digits = "".join(map(str, rounded.as_tuple().digits)).rstrip("0")
+        limit = len(digits) if limit > len(digits) >= rounded.adjusted() + 1 else limit
+        number = rounded
+    exponent = number.adjusted()
+    if exponent < -4 or exponent >= limit:
+        return ("-" if number < 0 else "") + _scientific(number.copy_abs(), max(len(digits) - 1, 0), letter)
+    return format(number, f".{max(len(digits) - 1 - exponent, 0)}f")

@@ -76,6 +76,8 @@ def compile_glob(pattern: str) -> re.Pattern[str]:
             index += 2
             continue
         end = pattern.find("]", index + 2) if char == "[" else -1
+        if char == "[" and end < 0:
+            raise FunctionError(f'failed to glob pattern "{pattern[:60]}": syntax error in pattern', 1)
         if char == "[" and end > 0:
             inner = pattern[index + 1 : end].replace("\\", "\\\\").replace("[", "\\[")
             out.append("[" + ("^" + inner[1:] if inner[0] in "!^" else inner) + "]")

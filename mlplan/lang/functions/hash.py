@@ -1,20 +1,23 @@
-"""Hashes and crypto: md5, sha1, sha256, sha512, their base64 and file forms, uuid, uuidv5, bcrypt-free rsadecrypt."""
+"""Hashes and crypto: md5, sha1, sha256, sha512, their base64 and file forms, uuid, uuidv5, bcrypt, rsadecrypt."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 from collections.abc import Callable
+from decimal import Decimal
 
 from mlplan.lang.functions.encoding import from_base64
 from mlplan.lang.functions.filesystem import read_bytes
 from mlplan.lang.functions.registry import Family, FunctionError
+from mlplan.lang.numbers import whole
 from mlplan.lang.scope import Scope
-from mlplan.lang.types import STRING
+from mlplan.lang.types import NUMBER, STRING
 from mlplan.lang.values import Unknown, Value
 
 _family = Family()
 FUNCTIONS = _family.functions
+_MAX_BCRYPT_COST = 15  # every step doubles the time: 15 takes seconds
 
 
 def _hex(name: str) -> Callable[[bytes], str]:
@@ -50,6 +53,23 @@ def uuid(scope: Scope) -> Value:
     import uuid
 
     return str(uuid.uuid4())
+
+
+@_family.add(("str", STRING), rest=("cost", NUMBER), result=STRING, scoped=True)
+def bcrypt(scope: Scope, text: str, *cost: Decimal) -> Value:
+    """Return the bcrypt hash of text, salted at random; unknown until apply."""
+    if len(cost) > 1:
+        raise FunctionError("bcrypt() takes no more than two arguments")
+    rounds = whole(cost[0]) if cost else 10
+    if rounds is None or rounds > _MAX_BCRYPT_COST:
+        raise FunctionError(f"the cost must be a whole number, and at most {_MAX_BCRYPT_COST}", 1)
+    if len(text.encode()) > 72:
+        raise FunctionError("bcrypt reads no more than 72 bytes, and this text is longer", 0)
+    if scope.now is None:
+        return Unknown(STRING, "known at apply")
+    import bcrypt
+
+    return bcrypt.hashpw(text.encode(), bcrypt.gensalt(rounds if rounds >= 4 else 10, prefix=b"2a")).decode()
 
 
 @_family.add(("namespace", STRING), ("name", STRING), result=STRING)

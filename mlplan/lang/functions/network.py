@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
@@ -18,8 +19,12 @@ Network = IPv4Network | IPv6Network
 def _network(prefix: str) -> Network:
     if "/" not in prefix or (prefix.count(".") and "." in prefix.partition("/")[2]):
         raise FunctionError(f"invalid CIDR expression: invalid CIDR address: {prefix[:60]}")
+    if "%" in prefix:
+        raise FunctionError(f"invalid CIDR expression: invalid CIDR address: {prefix[:60]}")
     try:
-        return ip_network(prefix, strict=False)
+        return ip_network(
+            re.sub(r"(?<![0-9a-fA-F:])0+(?=[0-9]+[./])", "", prefix) if ":" not in prefix else prefix, strict=False
+        )
     except ValueError:
         raise FunctionError(f"invalid CIDR expression: invalid CIDR address: {prefix[:60]}") from None
 

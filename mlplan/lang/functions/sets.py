@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import product
 
-from mlplan.lang.convert import set_of
+from mlplan.lang.convert import convert, set_of
 from mlplan.lang.functions.registry import Family, FunctionError
 from mlplan.lang.scope import Scope
 from mlplan.lang.types import ANY, SetType, TupleType, Type
@@ -63,9 +63,17 @@ def setproduct(scope: Scope, *given: Value) -> Value:
         count *= len(rows[-1])
     scope.budget.step(count)
     scope.budget.produce(count * 16 * len(given))
-    combined = tuple(product(*rows))
-    types = [unify([type_of(item) for item in row]) or ANY for row in rows]
+    types: list[Type] = []
+    for number, one in enumerate(given):
+        found = (
+            one.element if isinstance(one, (ListValue, SetValue)) else unify([type_of(item) for item in rows[number]])
+        )
+        if found is None:
+            raise FunctionError("all elements must be of the same type", number)
+        types.append(found)
+        rows[number] = tuple(convert(item, found) for item in rows[number])
     of = TupleType(tuple(types))
-    if all(isinstance(one, SetValue) for one in given):
+    combined = tuple(product(*rows))
+    if any(isinstance(one, SetValue) for one in given):
         return set_of(combined, of)
     return ListValue(combined, of)

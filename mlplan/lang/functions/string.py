@@ -13,6 +13,7 @@ from mlplan.lang.types import BOOL, NUMBER, STRING, ListType
 from mlplan.lang.values import ListValue, Value, is_null
 
 _family = Family()
+_SPACES = "\t\n\v\f\r \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
 FUNCTIONS = [*formatting.FUNCTIONS, *regex.FUNCTIONS]
 
 
@@ -24,14 +25,14 @@ def chomp(text: str) -> Value:
 
 @_family.add(("str", STRING), result=STRING)
 def lower(text: str) -> Value:
-    """Return text in lower case."""
-    return "".join(char.lower() if len(char.lower()) == 1 else char for char in text)
+    """Return text in lower case, letter by letter."""
+    return text.lower() if text.isascii() else "".join(char.lower()[0] for char in text)
 
 
 @_family.add(("str", STRING), result=STRING)
 def upper(text: str) -> Value:
-    """Return text in upper case."""
-    return "".join(char.upper() if len(char.upper()) == 1 else char for char in text)
+    """Return text in upper case, letter by letter."""
+    return text.upper() if text.isascii() else "".join(c.upper() if len(c.upper()) == 1 else c for c in text)
 
 
 @_family.add(("str", STRING), result=STRING)
@@ -139,7 +140,7 @@ def trimsuffix(text: str, suffix: str) -> Value:
 @_family.add(("str", STRING), result=STRING)
 def trimspace(text: str) -> Value:
     """Return text without blanks at both ends."""
-    return text.strip()
+    return text.strip(_SPACES)
 
 
 FUNCTIONS += _family.functions

@@ -1,36 +1,77 @@
-"""yamlencode and yamldecode, in the style of Terraform: everything quoted, plain data only."""
+"""yamlencode and yamldecode, in the style of Terraform: text quoted or in blocks, plain data only."""
 
 from __future__ import annotations
 
+import io
 import re
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
 from mlplan.lang.convert import convert
-from mlplan.lang.functions.encoding import decoded, to_json
+from mlplan.lang.functions.encoding import decoded
 from mlplan.lang.functions.registry import Family, FunctionError, Parameter
-from mlplan.lang.numbers import EXACT, format_number
+from mlplan.lang.numbers import format_number, parse_number
 from mlplan.lang.scope import Scope
 from mlplan.lang.types import ANY, STRING
 from mlplan.lang.values import Entity, ListValue, MapValue, SetValue, Value, is_null
 
 _family = Family()
 FUNCTIONS = _family.functions
-_INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9_]*)")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]{1,4})?")
-_BASED = re.compile(r"[-+]?0(?:x[0-9a-fA-F_]+|o?[0-7_]+|b[01_]+)")
-_DATE = re.compile(r"\d{4}-\d\d-\d\d")
+_BASED = re.compile(r"([-+]?)0(?:x([0-9a-fA-F]+)|o([0-7]+))")
+_INFINITE = re.compile(r"([-+]?)\.(?:inf|Inf|INF)")
+_DATE = re.compile(r"(\d{4}-\d\d-\d\d)(?:[Tt ]\s*(\d\d:\d\d:\d\d(?:\.\d+)?)\s*(Z|[+-]\d\d:\d\d)?)?", re.ASCII)
 _NULLS = ("", "~", "null", "Null", "NULL")
 _TRUE = ("true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON", "y", "Y")
 _FALSE = ("false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF", "n", "N")
-_BOOLS = frozenset(_TRUE + _FALSE)
+_TAG = "tag:yaml.org,2002:"
+_SCALARS = ("str", "int", "float", "bool", "null", "timestamp", "binary", "merge")
 
 
-@_family.add(Parameter("value", ANY, null=True), result=STRING)
-def yamlencode(value: Value) -> Value:
+@_family.add(Parameter("value", ANY, null=True), result=STRING, scoped=True)
+def yamlencode(scope: Scope, value: Value) -> Value:
     """Return the value as YAML."""
-    plain = is_null(value) or isinstance(value, (bool, Decimal))
-    return "\n".join(_lines(value)) + ("\n...\n" if plain else "\n")  # plain text at the top needs an end mark
+    from yaml import events
+
+    from mlplan.lang.functions.yamlstyle import StyledEmitter
+
+    written = io.StringIO()
+    emitter = StyledEmitter(written)
+    frame = (events.StreamStartEvent(), events.DocumentStartEvent(), events.DocumentEndEvent(), events.StreamEndEvent())
+    for event in (*frame[:2], *_events(scope, value), *frame[2:]):
+        emitter.emit(event)
+    return written.getvalue()
+
+
+def _events(scope: Scope, value: Value) -> Iterator[Any]:
+    from yaml import events
+
+    scope.budget.step()
+    value = value.identity if isinstance(value, Entity) else value
+    items, pairs = _children(value)
+    if items is not None:
+        yield events.SequenceStartEvent(None, None, True, flow_style=not items)
+        for item in items:
+            yield from _events(scope, item)
+        yield events.SequenceEndEvent()
+    elif pairs is not None:
+        yield events.MappingStartEvent(None, None, True, flow_style=not pairs)
+        for key in sorted(pairs):
+            yield _text(key)
+            yield from _events(scope, pairs[key])
+        yield events.MappingEndEvent()
+    elif isinstance(value, str):
+        yield _text(value)
+    else:
+        plain = "null" if is_null(value) else format_number(value) if isinstance(value, Decimal) else str(value).lower()
+        yield events.ScalarEvent(None, None, (True, False), plain)
+
+
+def _text(text: str) -> Any:
+    from yaml import events
+
+    return events.ScalarEvent(None, None, (False, True), text, style="|" if "\n" in text else '"')
 
 
 def _children(value: Value) -> tuple[tuple[Value, ...] | None, Any]:
@@ -46,63 +87,23 @@ def _children(value: Value) -> tuple[tuple[Value, ...] | None, Any]:
     return None, None
 
 
-def _lines(value: Value) -> list[str]:
-    if isinstance(value, Entity):
-        value = value.identity
-    items, pairs = _children(value)
-    if items:
-        return [line for item in items for line in _item(item)]
-    if pairs:
-        return [line for key in sorted(pairs) for line in _pair(key, pairs[key])]
-    return _scalar(value, items, pairs)
-
-
-def _scalar(value: Value, items: Any, pairs: Any) -> list[str]:
-    if items is not None:
-        return ["[]"]
-    if pairs is not None:
-        return ["{}"]
-    if isinstance(value, Decimal):
-        return [format_number(value)]
-    if isinstance(value, str) and "\n" in value and value.strip("\n"):
-        return _block(value)
-    return [to_json(value)]
-
-
-def _block(text: str) -> list[str]:
-    chomp = "-" if not text.endswith("\n") else "+" if text.endswith("\n\n") else ""
-    hint = "2" if text[0] in " \n" else ""
-    lines = text.split("\n")
-    lines = lines[:-1] if text.endswith("\n") else lines
-    return [f"|{hint}{chomp}", *("  " + line if line else "" for line in lines)]
-
-
-def _item(item: Value) -> list[str]:
-    first, *rest = _lines(item)
-    return [f"- {first}", *(_indented(line, first) for line in rest)]
-
-
-def _indented(line: str, first: str) -> str:
-    return "  " + line if line and not first.startswith("|") else line
-
-
-def _pair(key: str, value: Value) -> list[str]:
-    items, pairs = _children(value)
-    lines = _lines(value)
-    if items:
-        return [f"{to_json(key)}:", *lines]
-    if pairs:
-        return [f"{to_json(key)}:", *("  " + line if line else line for line in lines)]
-    return [f"{to_json(key)}: {lines[0]}", *lines[1:]]
-
-
 @_family.add(("src", STRING), scoped=True)
 def yamldecode(scope: Scope, text: str) -> Value:
     """Return the value of a YAML document."""
     import yaml
 
+    class Loader(yaml.SafeLoader):
+        """Leaves plain text unresolved: what it means is decided here."""
+
+        def resolve(self, kind: Any, value: Any, implicit: Any) -> Any:
+            if kind is yaml.ScalarNode:
+                return "plain" if implicit[0] else f"{_TAG}str"
+            return super().resolve(kind, value, implicit)  # type: ignore[no-untyped-call]
+
     scope.budget.produce(8 * len(text))
-    loader = yaml.SafeLoader(text)
+    if re.match(r"%YAML (?!1\.1\s)", text):
+        raise FunctionError("the text is not YAML: found incompatible YAML document, version 1.1 is read", 0)
+    loader = Loader(text)
     try:
         node = loader.get_single_node()
     except (yaml.YAMLError, RecursionError, ValueError) as error:
@@ -110,7 +111,9 @@ def yamldecode(scope: Scope, text: str) -> Value:
         raise FunctionError(f"the text is not YAML: {detail}", 0) from None
     finally:
         loader.dispose()
-    return decoded(_Nodes(scope).data(node, 0)) if node is not None else None
+    if node is None:
+        raise FunctionError("the text is not YAML: missing start of document", 0)
+    return decoded(_Nodes(scope).data(node, 0))
 
 
 class _Nodes:
@@ -120,43 +123,66 @@ class _Nodes:
         self.scope = scope
 
     def data(self, node: Any, depth: int) -> Any:
+        """Return the data of a node."""
         self.scope.budget.step()
         if depth > 100:
             raise FunctionError("the YAML is nested too deep", 0)
+        if node.id == "scalar":
+            return _scalar(node)
+        if node.tag != _TAG + ("seq" if node.id == "sequence" else "map"):
+            raise FunctionError(f'unsupported tag "{node.tag.removeprefix(_TAG)}"', 0)
         if node.id == "sequence":
             return [self.data(child, depth + 1) for child in node.value]
-        if node.id == "mapping":
-            return self.mapping(node, depth)
-        return self.scalar(node)
+        return self.mapping(node, depth)
 
     def mapping(self, node: Any, depth: int) -> dict[str, Any]:
+        """Return the data of a mapping; << takes another mapping in."""
         done: dict[str, Any] = {}
+        merged: dict[str, Any] = {}
         for key, value in node.value:
             if key.id != "scalar":
                 raise FunctionError("only scalar mapping keys are supported", 0)
-            if key.tag.endswith(":merge"):
-                done = {**self.data(value, depth + 1), **done}
-            else:
-                done[str(convert(self.scalar(key), STRING))] = self.data(value, depth + 1)
-        return done
+            if key.tag == "plain" and key.value == "<<":
+                inner = self.data(value, depth + 1)
+                if not isinstance(inner, dict):
+                    raise FunctionError("only a mapping can be merged into a mapping", 0)
+                merged.update(inner)
+                continue
+            name = _scalar(key)
+            if is_null(name):
+                raise FunctionError("a mapping key cannot be null", 0)
+            done[str(convert(name, STRING))] = self.data(value, depth + 1)
+        return {**merged, **done}
 
-    def scalar(self, node: Any) -> Value:
-        text: str = node.value
-        if node.style is not None or (node.tag.endswith((":str", ":binary")) and text not in _BOOLS):
-            return text
-        if text in _NULLS:
-            return None
-        if text in _TRUE or text in _FALSE:
-            return text in _TRUE
-        if _INTEGER.fullmatch(text):
-            return Decimal(text.replace("_", ""))
-        if _BASED.fullmatch(text):
-            digits = text.replace("_", "").lower()
-            plain = digits.lstrip("+-")
-            base = {"x": 16, "b": 2}.get(plain[1:2], 8)
-            return Decimal(int(plain.lstrip("0xob") or "0", base) * (-1 if digits.startswith("-") else 1))
-        if _FLOAT.fullmatch(text):
-            return EXACT.create_decimal(text)
-        if _DATE.fullmatch(text):
-            return f"{text}T00:00:00Z"
+
+def _scalar(node: Any) -> Value:
+    text: str = node.value
+    if node.tag in (f"{_TAG}str", f"{_TAG}binary"):
         return text
+    if node.tag != "plain" and node.tag.removeprefix(_TAG) not in _SCALARS:
+        raise FunctionError(f'unsupported tag "{node.tag.removeprefix(_TAG)}"', 0)
+    if node.style is not None:
+        return text
+    if text in _NULLS:
+        return None
+    if text in _TRUE or text in _FALSE:
+        return text in _TRUE
+    return _number_or_time(text)
+
+
+def _number_or_time(text: str) -> Value:
+    if text in (".nan", ".NaN", ".NAN"):
+        raise FunctionError("floating point NaN is not supported", 0)
+    if _FLOAT.fullmatch(text):
+        return parse_number(text)
+    based = _BASED.fullmatch(text)
+    if based is not None:
+        digits = based.group(2) or based.group(3)
+        return Decimal(int(digits, 16 if based.group(2) else 8) * (-1 if based.group(1) == "-" else 1))
+    infinite = _INFINITE.fullmatch(text)
+    if infinite is not None:
+        return Decimal(infinite.group(1) + "Infinity")
+    moment = _DATE.fullmatch(text)
+    if moment is not None:
+        return f"{moment.group(1)}T{moment.group(2) or '00:00:00'}{moment.group(3) or 'Z'}"
+    return text

@@ -48,12 +48,12 @@ def ask(terraform: str, expression: str) -> dict[str, str]:
         }
         done = subprocess.run(
             [terraform, "console", "-no-color"],
-            input=typed + "\n", text=True, capture_output=True, cwd=folder, env=environment, timeout=30, check=False,
+            input=f"{typed}\n".encode(), capture_output=True, cwd=folder, env=environment, timeout=30, check=False,
         )  # fmt: skip
-    text = _COLOUR.sub("", done.stderr)
+    text = _COLOUR.sub("", done.stderr.decode())
     errors = re.search(r"Error: ([^\n]+)\n(.*)", text, re.DOTALL)
     if errors is None:
-        return {"answer": done.stdout.removesuffix("\n")}
+        return {"answer": done.stdout.decode().removesuffix("\n")}
     detail = re.sub(r"\s+", " ", re.sub(r"(?s).*?\n\n", "", errors.group(2).strip("\n"), count=1)).strip()
     return {"error": errors.group(1).strip(), "detail": detail.partition(" goroutine ")[0]}
 
