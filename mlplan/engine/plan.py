@@ -21,8 +21,9 @@ from mlplan.engine.memory import Memory, computed, with_children
 from mlplan.engine.moves import moved_addresses, renamed, under
 from mlplan.engine.outputs import output_changes
 from mlplan.engine.selection import Selection, select
-from mlplan.engine.types import Action, Change, Desired, Observation, Plan, Reason
+from mlplan.engine.types import Action, Change, Desired, Observation, OutputChange, Plan, Reason
 from mlplan.lang.diagnostic import Diagnostic, DiagnosticError, has_errors
+from mlplan.lang.values import Unknown
 from mlplan.ledger.evidence import digest_of
 from mlplan.ledger.records import Record, State
 from mlplan.spi.capabilities import Provider, ProviderError
@@ -241,7 +242,7 @@ def _finish(planning: _Planning, selection: Selection, moves: Mapping[str, str])
     ]
     diagnostics = [*planning.diagnostics, *selection.diagnostics, *(d for c in changes for d in c.diagnostics)]
     failed = any(d.is_error for d in diagnostics)
-    outputs = () if failed else output_changes(planning.program, state, options, lambda a: _planned(planning, a))
+    outputs = () if failed else _outputs(planning, selection)
     return Plan(
         id=uuid.uuid4().hex,
         created=world.now,
@@ -264,6 +265,17 @@ def _finish(planning: _Planning, selection: Selection, moves: Mapping[str, str])
         left=selection.left,
         diagnostics=tuple(dict.fromkeys(diagnostics)),
     )
+
+
+def _outputs(planning: _Planning, selection: Selection) -> tuple[OutputChange, ...]:
+    """Return the outputs as they will be: what is left out of the plan stays as it is remembered."""
+    left = {c.address for c in selection.changes if not c.steps and planning.changes[c.address].steps}
+
+    def values(address: str) -> dict[str, Any] | None:
+        return planning.memory.values(address) if address in left else _planned(planning, address)
+
+    found = output_changes(planning.program, planning.state, planning.options, values)
+    return tuple(o for o in found if not (left and isinstance(o.after, Unknown)))
 
 
 def state_digest(state: State) -> str:
