@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from mlplan.data.fetched import is_remote, place, restore
 from mlplan.data.hashing import ChangedWhileReading, hash_files
 from mlplan.data.sources import Source, shown
 from mlplan.lang.diagnostic import Diagnostic, DiagnosticError
@@ -43,7 +44,9 @@ class Snapshot:
 
     def paths(self, root: Path) -> tuple[Path, ...]:
         """Return where the files are, in the order in which they are read."""
-        return tuple(root / file.path for file in self.files)
+        return tuple(
+            place(root, file.path, file.sha256) if is_remote(file.path) else root / file.path for file in self.files
+        )
 
     def with_rows(self, rows: int | None) -> Snapshot:
         """Return a copy that knows its number of rows."""
@@ -66,6 +69,8 @@ def take(source: Source, cache: Path | None) -> Snapshot:
 
     Raises DiagnosticError: source-unreadable, snapshot-moving.
     """
+    if source.fetched:
+        return of_files(source.format, (FileEntry(copy.url, copy.size, copy.sha256) for copy in source.fetched))
     try:
         hashed = hash_files(source.files, cache)
     except ChangedWhileReading as error:
@@ -98,10 +103,11 @@ def verify(snapshot: Snapshot, root: Path, cache: Path | None, *, read_again: bo
     problems: list[str] = []
     present = []
     for file, path in zip(snapshot.files, snapshot.paths(root), strict=True):
+        lost = restore(root, file.path) if is_remote(file.path) and not path.exists() else None
         try:
             size = path.stat().st_size
         except OSError:
-            problems.append(f'"{file.path}" is gone')
+            problems.append(f'"{file.path}" {lost or ("is another one now" if is_remote(file.path) else "is gone")}')
             continue
         if size == file.size:
             present.append((file, path))

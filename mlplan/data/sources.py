@@ -10,7 +10,8 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlplan.lang.diagnostic import Diagnostic
+from mlplan.data.fetched import Fetched
+from mlplan.lang.diagnostic import Diagnostic, DiagnosticError
 
 _FORMATS = {
     ".parquet": "parquet",
@@ -24,37 +25,74 @@ _FORMATS = {
 _COMPRESSED = (".gz", ".zst")
 _MOST_FILES = 100_000
 _MAGIC = set("*?[")
+REMOTE = ("s3://", "postgres://", "postgresql://")
+"""How sources begin that do not lie in files here."""
 
 
 @dataclass(frozen=True)
 class Source:
     """Files of one format, in the order in which they are read.
 
-    text: as written in the contract. root: the project's folder, to which shown paths are relative.
+    text: as written in the contract. root: the project's folder, to which shown paths are relative. fetched: of what the
+    files are copies, in their order; empty when the data lies here.
     """
 
     text: str
     format: str
     files: tuple[Path, ...]
     root: Path
+    fetched: tuple[Fetched, ...] = ()
 
 
 def resolve(
     text: str, root: Path, format: str | None = None, address: str | None = None
 ) -> tuple[Source | None, list[Diagnostic]]:
-    """Return the files that `text` (a file, a folder or a glob, relative to `root`) names.
+    """Return the files that `text` names: a file, a folder or a glob relative to `root`, a .dvc pointer, s3:// or postgres://.
 
-    Diagnostics: source-not-supported, source-not-found, source-empty, source-unreadable, source-format.
+    What does not lie here is copied into the cache. Diagnostics: source-not-supported, source-not-found, source-empty,
+    source-unreadable, source-format, data-not-pulled, pointer-differs, missing-extra.
     """
     problem = _unsupported(text)
     if problem is not None:
         return None, [problem.at(address=address)]
-    found, diagnostics = _files(text, root)
+    try:
+        if text.startswith(REMOTE):
+            return _remote(text, root, format, address)
+        found, diagnostics = _pointed(text, root) if text.endswith(".dvc") else _files(text, root)
+    except DiagnosticError as error:
+        return None, [d.at(address=address) for d in error.diagnostics]
     if not diagnostics:
         chosen, diagnostics = _format(text, found, format)
         if not diagnostics:
             return Source(text, chosen, tuple(found), root), []
     return None, [d.at(address=address) for d in diagnostics]
+
+
+def _remote(text: str, root: Path, format: str | None, address: str | None) -> tuple[Source | None, list[Diagnostic]]:
+    """Copy what lies elsewhere. Raises: DiagnosticError."""
+    if text.startswith("s3://"):
+        from mlplan.data.s3 import fetch_objects
+
+        copies = tuple(fetch_objects(text, root))
+    else:
+        from mlplan.data.tables import fetch_table
+
+        copies = (fetch_table(text, root),)
+    files = [copy.path for copy in copies]
+    chosen, diagnostics = _format(text, files, format)
+    if diagnostics:
+        return None, [d.at(address=address) for d in diagnostics]
+    return Source(text, chosen, tuple(files), root, copies), []
+
+
+def _pointed(text: str, root: Path) -> tuple[list[Path], list[Diagnostic]]:
+    from mlplan.data.dvc import pointed
+
+    path = root / text
+    if not path.exists():
+        return [], [_not_found(text, root)]
+    found = pointed(path, text)
+    return found, _problems(found, root)
 
 
 def format_of(path: str | Path) -> str | None:
@@ -75,10 +113,9 @@ def shown(path: Path, root: Path) -> str:
 
 def _unsupported(text: str) -> Diagnostic | None:
     scheme = text.partition("://")[0] if "://" in text else ""
-    if scheme:
-        reason, advice = f'Sources of kind "{scheme}://" are not supported yet', "Copy the data to files under the root"
-    elif text.endswith(".dvc"):
-        reason, advice = "DVC pointer files are not supported yet", "Run dvc pull and name the data file itself"
+    if scheme and not text.startswith(REMOTE):
+        reason = f'Sources of kind "{scheme}://" are not supported'
+        advice = "There are s3://bucket/key and postgres://host/database?table=name, and files under the root"
     elif "\0" in text:
         reason, advice = "A source cannot contain a zero byte", "Name a file, a folder or a glob"
     else:
