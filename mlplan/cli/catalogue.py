@@ -33,6 +33,8 @@ COMMANDS = {
     "graph": "graph",
     "contract": "contract",
     "test": "testing",
+    "schema": "language",
+    "language-server": "language",
     "providers": "knowing",
     "version": "project",
 }

@@ -20,7 +20,8 @@ def guarded(action: Callable[[], int]) -> int:
     """Run a command; every failure becomes a message and an exit code."""
     try:
         code = action()
-        sys.stdout.flush()  # here, since at the end of the interpreter a pipe without a reader would make noise
+        if not sys.stdout.closed:  # a server closes it when its client leaves
+            sys.stdout.flush()  # here, since at the end of the interpreter a pipe without a reader would make noise
         return code
     except DiagnosticError as error:
         show(error.diagnostics)

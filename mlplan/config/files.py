@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextvars import ContextVar
 from pathlib import Path
+from types import MappingProxyType
 
 from mlplan.lang.diagnostic import Diagnostic
 from mlplan.lang.source import SourceFile
 
+EDITED: ContextVar[Mapping[Path, str]] = ContextVar("edited", default=MappingProxyType({}))
+"""What editors hold and have not written yet, by path; read in the place of the file."""
 MOST_BYTES = 2 * 1024 * 1024
 MOST_TREE = 16 * 1024 * 1024
 
@@ -45,7 +50,8 @@ class Files:
         self._total += size
         if size > MOST_BYTES or self._total > MOST_TREE:
             raise OSError(0, "it is too large (2 MiB a file, 16 MiB together)")
-        return SourceFile(shown, path.read_text(encoding="utf-8-sig"))
+        edited = EDITED.get().get(path)
+        return SourceFile(shown, path.read_text(encoding="utf-8-sig") if edited is None else edited)
 
 
 def unreadable(shown: str, why: str) -> Diagnostic:
