@@ -246,13 +246,14 @@ class LockPins:
 
         self._path = root / "mlplan.lock.hcl"
         self._changing = threading.Lock()  # steps of several contracts end at the same time
+        self._before: Mapping[str, str] = {}
         self._lock, diagnostics = read_lock(self._path)
         if any(d.is_error for d in diagnostics):
             raise DiagnosticError(*diagnostics)
 
     def get(self, address: str) -> Mapping[str, Any] | None:
-        """Return what is pinned for an address."""
-        return self._lock.pins.get(address)
+        """Return what is pinned for an address, under its old one when it is about to move."""
+        return self._lock.pins.get(address) or self._lock.pins.get(self._before.get(address, address))
 
     def put(self, address: str, values: Mapping[str, Any]) -> None:
         """Pin; written to the lock file at once."""
@@ -265,6 +266,10 @@ class LockPins:
         with self._changing:
             if address in self._lock.pins:
                 self._write({a: v for a, v in self._lock.pins.items() if a != address})
+
+    def follow(self, moves: Mapping[str, str]) -> None:
+        """Look for pins under the old addresses of what is about to move; nothing is written."""
+        self._before = {new: old for old, new in moves.items()}
 
     def move(self, moves: Mapping[str, str]) -> None:
         """Give pins other addresses, as records get them."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from mlplan.app.compose import Project
 from mlplan.app.run import holder, read_state
+from mlplan.config.addresses import key_text, short_name
 from mlplan.kinds.deployment.waiting import approvals_needed
 from mlplan.lang.diagnostic import Diagnostic, DiagnosticError, suggestion
 from mlplan.ledger.records import Record, State
@@ -97,7 +98,7 @@ def _waiting_version(record: Record, environment: Mapping[str, Any], state: Stat
     source = environment.get("promote_from")
     address = str(record.attributes["model"])
     if source is not None:
-        upstream = f'{address}.deployment["{str(source).removeprefix("environment.")}"]'
+        upstream = f"{address}.deployment{key_text(short_name(str(source), address))}"
         live = (state.records[upstream].attributes.get("live") or {}) if upstream in state.records else {}
         version = live.get("version")
     else:

@@ -17,6 +17,7 @@ from mlplan.engine.events import Event, Listener
 from mlplan.engine.execute import Executor, RunResult
 from mlplan.engine.kind import Options
 from mlplan.engine.memory import Memory
+from mlplan.engine.moves import moved_addresses
 from mlplan.engine.outputs import output_changes
 from mlplan.engine.plain import plain
 from mlplan.engine.plan import make_plan
@@ -40,6 +41,7 @@ def read_state(project: Project) -> State:
 def plan(project: Project, options: Options) -> Plan:
     """Return the plan from the present state, without a lock. What a run left unfinished is part of it."""
     state = read_state(project)
+    project.pins.follow(moved_addresses(project.program, state))
     made = make_plan(project.program, state, project.world(), options)
     began = (state.open_run,) if state.open_run is not None else ()
     return replace(made, unswept=(*state.unswept, *began))
@@ -59,17 +61,19 @@ def plan_exit_code(made: Plan, detailed: bool) -> int:
 
 @dataclass(frozen=True)
 class Applied:
-    """What an apply did. plan None: there was nothing to confirm, or it was not confirmed."""
+    """What an apply did. plan None: there was nothing to confirm, or it was not confirmed. diagnostics: what checks and
+    postconditions say afterwards."""
 
     plan: Plan
     result: RunResult = field(default_factory=RunResult)
     confirmed: bool = True
     outputs: dict[str, object] = field(default_factory=dict)
+    diagnostics: tuple[Diagnostic, ...] = ()
 
     @property
     def exit_code(self) -> int:
         """Return the exit code of the apply."""
-        if has_errors(self.plan.diagnostics) or not self.confirmed:
+        if has_errors(self.plan.diagnostics) or has_errors(self.diagnostics) or not self.confirmed:
             return 1
         return self.result.exit_code
 
@@ -98,6 +102,7 @@ def apply(
     read_state(project)
     identity = uuid.uuid4().hex[:12]
     with project.ledger.begin(identity, holder(identity, command), command, lock_timeout, command) as session:
+        project.pins.follow(moved_addresses(project.program, session.state))
         made = saved or make_plan(project.program, session.state, project.world(), options)
         if saved is not None:
             saved_plans.check(project, saved, session.state)
@@ -126,13 +131,17 @@ def _carry_out(
     )
     if run is not None:
         run.context = context
+    project.pins.move({c.moved_from: c.address for c in made.changes if c.moved_from is not None})
     result = Executor(made, project.kinds, session, context).run(options.parallelism)
     if not result.cancelled:
         result = replace(result, problems=(*result.problems, *_sweep(project, session, listener)))
     state = session.state
     memory = Memory.of(state.records, project.kinds)
+    now = project.program.evaluation(memory.values)
+    ran = frozenset(step.address for step in made.steps)
+    broken = () if made.destroy else (*project.program.postconditions(now, ran), *project.program.checks(now))
     try:
-        changes = output_changes(project.program, state, options, memory.values)
+        changes = output_changes(project.program, state, options, now)
     except DiagnosticError:
         session.end(_outcome(result))
         raise
@@ -142,7 +151,7 @@ def _carry_out(
     if made.destroy and not session.state.records:
         listener(Event("note", "", "everything is removed", at=time.time()))
     session.end(_outcome(result))
-    return Applied(made, result, outputs=values)
+    return Applied(made, result, outputs=values, diagnostics=broken)
 
 
 def _sweep(project: Project, session: Session, listener: Listener) -> tuple[Diagnostic, ...]:

@@ -113,7 +113,7 @@ class _Stream:
         if not self._shown:
             self._show(applied.plan)
         found = [d for outcome in applied.result.outcomes.values() for d in outcome.diagnostics]
-        found += applied.result.problems
+        found += [*applied.result.problems, *applied.diagnostics]
         if self._manner.json:
             self._end_json(applied, found)
             return

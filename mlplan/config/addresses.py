@@ -87,14 +87,14 @@ def kind_of(address: str) -> str:
 def short_name(address: str, seen_from: str) -> str:
     """Return what an instance is called by another: its name, with key and module where the other needs them to tell.
 
-    `environment.dev` is "dev", `environment.region["us"]` is "region.us", and seen from another module
+    `environment.dev` is "dev" to everybody, `environment.region["us"]` is "region.us", and seen from another module
     `module.edge.environment.dev` is "edge/dev". Children of the other are keyed by it.
     """
     parsed, other = parse_address(address), parse_address(seen_from)
     if parsed is None:
         return address
     own = parsed.name if parsed.key is None else f"{parsed.name}.{parsed.key}"
-    if other is not None and parsed.modules == other.modules:
+    if not parsed.modules or (other is not None and parsed.modules == other.modules):
         return own
     outside = "/".join(name if key is None else f"{name}.{key}" for name, key in parsed.modules)
     return f"{outside}/{own}"

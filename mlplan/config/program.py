@@ -9,8 +9,8 @@ from typing import Any
 
 from mlplan.config import conditions
 from mlplan.config import decode as decoding
-from mlplan.config.addresses import Key
-from mlplan.config.blocks import Lifecycle, Resource
+from mlplan.config.addresses import Key, parse_address
+from mlplan.config.blocks import Lifecycle, Resource, lifecycle
 from mlplan.config.module import Module
 from mlplan.config.scopes import Computed, Evaluation, Item, ModuleScope, Surroundings
 from mlplan.lang.diagnostic import Diagnostic, DiagnosticError
@@ -132,6 +132,17 @@ class Program:
         )  # fmt: skip
         problems += conditions.broken(instance.lifecycle.preconditions, scope, "precondition")
         return arguments, [p if p.address else replace(p, address=instance.address) for p in problems]
+
+    def protects(self, address: str) -> bool:
+        """Tell whether a block that is in the files protects an address, or what it belongs to, against removal."""
+        parsed = parse_address(address)
+        node = self.scope.around.node
+        for name, _ in parsed.modules if parsed is not None else ():
+            if name not in node.children:
+                return False
+            node = node.children[name]
+        resource = node.module.resources.get(parsed.block) if parsed is not None else None
+        return resource is not None and lifecycle(resource)[0].prevent_destroy
 
     def postconditions(self, computed: Computed, addresses: frozenset[str] | None = None) -> list[Diagnostic]:
         """Return the postconditions that do not hold; one that is not known yet waits. addresses: None for all instances."""

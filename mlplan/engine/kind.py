@@ -14,6 +14,7 @@ from mlplan.lang.diagnostic import Diagnostic
 from mlplan.ledger.evidence import Evidence
 from mlplan.ledger.names import physical_name, token
 from mlplan.ledger.records import Operation, Record, State
+from mlplan.ledger.renaming import ORIGIN
 from mlplan.spi.capabilities import Provider
 from mlplan.spi.schema import BlockSchema
 
@@ -209,6 +210,8 @@ def new_record(
     from dataclasses import replace
 
     if record is not None:
+        if ORIGIN in record.attributes:
+            attributes = {**attributes, ORIGIN: record.attributes[ORIGIN]}
         return replace(record, attributes=attributes, dependencies=desired.dependencies, **changes)
     name = token(lineage, desired.address, 1)
     return Record(

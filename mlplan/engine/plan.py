@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mlplan.config.program import Instance, Program
+from mlplan.config.scopes import Evaluation
 from mlplan.engine import graph
 from mlplan.engine.fields import after, before, worded
 from mlplan.engine.kind import Kind, Options, View
@@ -62,10 +63,16 @@ class _Planning:
     below: dict[str, list[str]] = field(default_factory=dict)
     memory: Memory = field(init=False)
     view: View = field(init=False)
+    recalled: Evaluation = field(init=False)
+    """What the files mean with what the state remembers."""
+    foreseen: Evaluation = field(init=False)
+    """What they mean after the changes planned so far; each address is read only after it is planned."""
 
     def __post_init__(self) -> None:
         w = self.world
         self.memory = Memory.of(self.state.records, w.kinds)
+        self.recalled = self.program.evaluation(self.memory.values)
+        self.foreseen = self.program.evaluation(lambda address: _planned(self, address))
         self.view = View(
             w.root, self.state, self.options, w.now, w.provider, w.services, w.blob,
             self.desired, self.observations, self.changes,
@@ -78,7 +85,7 @@ def make_plan(program: Program, state: State, world: World, options: Options) ->
     planning = _Planning(program, renamed(state, moves) if moves else state, world, options)
     instances = {} if options.destroy else {i.address: i for i in program.instances}
     for instance in instances.values():
-        _decode(planning, instance, planning.memory.values)
+        _decode(planning, instance, planning.recalled)
     if any(d.is_error for d in planning.diagnostics):
         return _finish(planning, Selection(), moves)
     _observe_all(planning)
@@ -92,8 +99,8 @@ def make_plan(program: Program, state: State, world: World, options: Options) ->
     return _finish(planning, selection, moves)
 
 
-def _decode(planning: _Planning, instance: Instance, values: Callable[[str], Mapping[str, Any] | None]) -> None:
-    arguments, diagnostics = planning.program.decode(instance, values)
+def _decode(planning: _Planning, instance: Instance, evaluation: Evaluation) -> None:
+    arguments, diagnostics = planning.program.decode(instance, evaluation)
     planning.diagnostics.update(dict.fromkeys(diagnostics))
     kind = planning.world.kinds[instance.kind]
     desired = desired_of(instance, arguments)
@@ -164,7 +171,7 @@ def _plan_one(planning: _Planning, address: str, instances: Mapping[str, Instanc
     desired = planning.desired[address]
     moved = any(planning.changes[d].action is not Action.KEEP for d in desired.dependencies if d in planning.changes)
     if moved and address in instances:
-        _decode(planning, instances[address], lambda other: _planned(planning, other))
+        _decode(planning, instances[address], planning.foreseen)
         desired = planning.desired[address] = replace(planning.desired[address], dependencies=desired.dependencies)
         if any(d.is_error and d.address == address for d in planning.diagnostics):
             planning.changes[address] = Change(address, desired.kind, Action.KEEP, dependencies=desired.dependencies)
@@ -215,7 +222,7 @@ def _plan_removal(planning: _Planning, record: Record) -> Change:
         change = Change(record.address, record.kind, Action.FORGET, steps=(step,))
     else:
         change = kind.diff(None, record, planning.observations[record.address], planning.view)
-        if change.action is Action.REMOVE and record.attributes.get("prevent_destroy"):
+        if change.action is Action.REMOVE and planning.program.protects(record.address):
             change = replace(change, diagnostics=(*change.diagnostics, _protected(record.address)))
     reason = "destroy was asked for" if planning.options.destroy else "no longer in the files"
     return replace(
@@ -227,7 +234,9 @@ def _plan_removal(planning: _Planning, record: Record) -> Change:
 
 
 def _protected(address: str) -> Diagnostic:
-    detail = f"{address} was declared with lifecycle.prevent_destroy. Take that out, apply, and remove it then."
+    detail = (
+        f"The files protect {address} by lifecycle.prevent_destroy, and this plan would remove it. Take that out first."
+    )
     return Diagnostic("prevent-destroy", "This is protected against removal", detail, address=address)
 
 
@@ -242,6 +251,10 @@ def _finish(planning: _Planning, selection: Selection, moves: Mapping[str, str])
     ]
     diagnostics = [*planning.diagnostics, *selection.diagnostics, *(d for c in changes for d in c.diagnostics)]
     failed = any(d.is_error for d in diagnostics)
+    if not failed and not options.destroy:
+        final = planning.program.evaluation(lambda address: _planned(planning, address))
+        diagnostics += [*planning.program.postconditions(final), *planning.program.checks(final)]
+        failed = any(d.is_error for d in diagnostics)
     outputs = () if failed else _outputs(planning, selection)
     return Plan(
         id=uuid.uuid4().hex,

@@ -202,7 +202,8 @@ class Plan:
     @property
     def is_empty(self) -> bool:
         """Tell whether applying would do nothing."""
-        return not self.steps and all(isinstance(output.after, Unknown) for output in self.output_changes)
+        moves = any(change.moved_from is not None for change in self.changes)
+        return not self.steps and not moves and all(isinstance(o.after, Unknown) for o in self.output_changes)
 
     @property
     def output_changes(self) -> tuple[OutputChange, ...]:

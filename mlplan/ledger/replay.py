@@ -17,6 +17,7 @@ from mlplan.ledger.damage import damaged
 from mlplan.ledger.evidence import Evidence
 from mlplan.ledger.journal import Entry
 from mlplan.ledger.records import Happening, Operation, Record, State
+from mlplan.ledger.renaming import renamed_record
 
 KEPT_HAPPENINGS = 1000
 """Older lines are in the blobs of the audit log."""
@@ -206,12 +207,13 @@ class Builder:
     def _on_move(self, entry: Entry, data: Any) -> None:
         moves: Mapping[str, str] = data["moves"]
         records = self._edit("records")
+        renamed: list[Record] = []
         for address, record in list(records.items()):
             dependencies = tuple(moves.get(d, d) for d in record.dependencies)
             if address in moves or dependencies != record.dependencies:
                 del records[address]
-                moved = replace(record, address=moves.get(address, address), dependencies=dependencies)
-                records[moved.address] = moved
+                renamed.append(renamed_record(record, moves))
+        records.update({record.address: record for record in renamed})
         for old, new in moves.items():
             operation = self._edit("operations").pop(old, None)
             if operation is not None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from mlplan.config.addresses import key_text, short_name
 from mlplan.engine.kind import Context, new_record
 from mlplan.engine.types import Desired, Outcome, Result, Step
 from mlplan.kinds import capabilities
@@ -17,6 +18,7 @@ from mlplan.kinds.deployment.tick import Ticker, Version
 from mlplan.kinds.deployment.wanted import offered, source_of
 from mlplan.lang.diagnostic import Diagnostic, DiagnosticError
 from mlplan.ledger.records import Operation, Record
+from mlplan.ledger.renaming import origin
 from mlplan.spi.capabilities import FULL_WEIGHT
 
 KEPT_REJECTIONS = 20
@@ -28,8 +30,9 @@ def execute(step: Step, context: Context) -> Outcome:
         return remove(step, context)
     desired = context.desired(step.address)
     environment = context.desired(str(desired.arguments["environment"]))
-    where = place(desired, environment, context.lineage, context.run)
-    record = context.record(step.address) or new_record(
+    known = context.record(step.address)
+    where = place(desired, environment, context.lineage, known, context.run)
+    record = known or new_record(
         replace(desired, provider=where.provider),
         None,
         context.lineage,
@@ -249,8 +252,8 @@ def _dependencies(desired: Desired, context: Context) -> tuple[str, ...]:
     promote_from = environment.get("promote_from")
     if promote_from is None:
         return desired.dependencies
-    name = str(promote_from).removeprefix("environment.")
-    upstream = f'{desired.arguments["model"]}.deployment["{name}"]'
+    model = str(desired.arguments["model"])
+    upstream = f"{model}.deployment{key_text(short_name(str(promote_from), model))}"
     return (*desired.dependencies, upstream) if context.find_desired(upstream) else desired.dependencies
 
 
@@ -281,7 +284,7 @@ def remove(step: Step, context: Context) -> Outcome:
         return Outcome(Result.UNCHANGED, "nothing was there")
     provider = context.provider(record.provider)
     splits, serves = capabilities.splits(provider), capabilities.serves(provider)
-    mine = {"mlplan.lineage": context.lineage, "mlplan.address": step.address}
+    mine = {"mlplan.lineage": context.lineage, "mlplan.address": origin(step.address, record)}
     for endpoint in splits.list_endpoints(mine):
         splits.remove_endpoint(endpoint.name)
     for unit in serves.list_units(mine):

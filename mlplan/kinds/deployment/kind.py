@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from mlplan.config.addresses import key_text, short_name
 from mlplan.config.quantities import duration_text
 from mlplan.engine.kind import Context, View
 from mlplan.engine.types import Action, Cause, Change, Desired, FieldChange, Observation, Outcome, Reason, Step
@@ -17,6 +18,7 @@ from mlplan.lang.values import Unknown
 from mlplan.ledger.evidence import digest_of
 from mlplan.ledger.names import physical_name, token
 from mlplan.ledger.records import Operation, Record, State
+from mlplan.ledger.renaming import origin
 from mlplan.spi.capabilities import FULL_WEIGHT, Serves, Splits
 from mlplan.spi.schema import BlockSchema
 
@@ -48,7 +50,7 @@ class DeploymentKind:
         units: Mapping[str, Any] = attributes.get("units") or {}
         versions = {live.get("version"), rollout.get("target"), rollout.get("stable")} - {None}
         endpoint = physical_name(record.address, token(lineage, record.address, 1))
-        made = (unit_name(record.address, lineage, str(version)) for version in versions)
+        made = (unit_name(origin(record.address, record), lineage, str(version)) for version in versions)
         return {record.physical_name, endpoint, *made, *(unit["name"] for unit in units.values())}
 
     def observe(self, desired: Desired | None, record: Record | None, view: View) -> Observation:
@@ -152,7 +154,8 @@ class DeploymentKind:
         return view.step(desired, action, summary, inputs)
 
     def _place(self, desired: Desired, view: View) -> Place:
-        return place(desired, view.desired[str(desired.arguments["environment"])], view.state.lineage)
+        environment = view.desired[str(desired.arguments["environment"])]
+        return place(desired, environment, view.state.lineage, view.record(desired.address))
 
     def execute(self, step: Step, resumed: Operation | None, context: Context) -> Outcome:
         """Do a step."""
@@ -173,8 +176,8 @@ def upstream_of(desired: Desired, others: Mapping[str, Desired]) -> str | None:
     promote_from = environment.arguments.get("promote_from") if environment else None
     if promote_from is None:
         return None
-    name = str(promote_from).removeprefix("environment.")
-    address = f'{desired.arguments["model"]}.deployment["{name}"]'
+    model = str(desired.arguments["model"])
+    address = f"{model}.deployment{key_text(short_name(str(promote_from), model))}"
     return address if address in others else None
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mlplan.config.addresses import parse_address
 from mlplan.config.quantities import parse_duration, parse_fraction
 from mlplan.engine.types import Desired
 from mlplan.kinds.deployment.rollout import Policy
@@ -16,6 +17,8 @@ from mlplan.kinds.services import Services
 from mlplan.lang.diagnostic import Diagnostic, DiagnosticError
 from mlplan.ledger.evidence import digest_of
 from mlplan.ledger.names import labels, physical_name, token
+from mlplan.ledger.records import Record
+from mlplan.ledger.renaming import origin
 from mlplan.spi.capabilities import FULL_WEIGHT, EndpointSpec, UnitSpec
 
 DEFAULT_HEALTH = {"path": "/v2/health/ready", "within": 60.0}
@@ -37,7 +40,10 @@ class Success:
 
 @dataclass(frozen=True)
 class Place:
-    """Everything about one deployment that does not depend on a version."""
+    """Everything about one deployment that does not depend on a version.
+
+    named: the address that names endpoint and units; it stays when the deployment moves to another one.
+    """
 
     address: str
     model: str
@@ -51,24 +57,25 @@ class Place:
     environment: Mapping[str, Any]
     run: str = ""
     trust: tuple[str, ...] = ()
+    named: str = ""
 
     @property
     def endpoint_name(self) -> str:
         """Return the physical name of the endpoint."""
-        return physical_name(self.address, self.endpoint_token)
+        return physical_name(self.named, self.endpoint_token)
 
     @property
     def endpoint_token(self) -> str:
         """Return the token of the endpoint."""
-        return token(self.lineage, self.address, 1)
+        return token(self.lineage, self.named, 1)
 
     def unit_token(self, version: str) -> str:
         """Return the token of a version's unit."""
-        return unit_token(self.address, self.lineage, version)
+        return unit_token(self.named, self.lineage, version)
 
     def unit_name(self, version: str) -> str:
         """Return the physical name of a version's unit."""
-        return unit_name(self.address, self.lineage, version)
+        return unit_name(self.named, self.lineage, version)
 
     def endpoint(self) -> EndpointSpec:
         """Return what the provider is asked for."""
@@ -80,7 +87,7 @@ class Place:
             self.port,
             self.health_path,
             tuple(sorted({*LATENCY_EDGES, *limits})),
-            labels(self.lineage, self.address, self.endpoint_token, self.run),
+            labels(self.lineage, self.named, self.endpoint_token, self.run),
         )
 
     def unit(self, version: str, artifact: str, services: Services) -> UnitSpec:
@@ -88,7 +95,7 @@ class Place:
         logs = services.requests / self.endpoint_name
         command = (
             services.python, "-m", "mlplan.serve",
-            "--artifact", str(services.artifact_path(artifact)), "--model", self.model.split(".")[-1],
+            "--artifact", str(services.artifact_path(artifact)), "--model", served_name(self.model),
             "--version", version, "--endpoint", self.endpoint_name, "--log-dir", str(logs),
             "--digest", artifact, *(word for name in self.trust for word in ("--trust", name)),
         )  # fmt: skip
@@ -102,7 +109,7 @@ class Place:
             health_path=self.health_path,
             ready_within=self.policy.ready_within,
             labels={
-                **labels(self.lineage, self.address, self.unit_token(version), self.run),
+                **labels(self.lineage, self.named, self.unit_token(version), self.run),
                 "version": version,
             },
         )
@@ -112,17 +119,17 @@ class Place:
         return digest_of([self.port, self.health_path, self.replicas, list(self.endpoint().latency_limits)])
 
 
-def unit_token(address: str, lineage: str, version: str) -> str:
-    """Return the token of the unit that serves a version at a deployment's address."""
-    return token(lineage, f"{address}@{version}", 1)
+def unit_token(named: str, lineage: str, version: str) -> str:
+    """Return the token of the unit that serves a version. named: see `Place`."""
+    return token(lineage, f"{named}@{version}", 1)
 
 
-def unit_name(address: str, lineage: str, version: str) -> str:
-    """Return the physical name of the unit that serves a version at a deployment's address."""
-    return physical_name(f"{address}@{version}", unit_token(address, lineage, version))
+def unit_name(named: str, lineage: str, version: str) -> str:
+    """Return the physical name of the unit that serves a version. named: see `Place`."""
+    return physical_name(f"{named}@{version}", unit_token(named, lineage, version))
 
 
-def place(desired: Desired, environment: Desired, lineage: str, run: str = "") -> Place:
+def place(desired: Desired, environment: Desired, lineage: str, record: Record | None, run: str = "") -> Place:
     """Return the place of a deployment from its own arguments and its environment's.
 
     Raises: DiagnosticError (invalid-criterion).
@@ -143,7 +150,16 @@ def place(desired: Desired, environment: Desired, lineage: str, run: str = "") -
         environment=policies,
         run=run,
         trust=tuple(arguments.get("trust") or ()),
+        named=origin(desired.address, record),
     )
+
+
+def served_name(model: str) -> str:
+    """Return the name under which a model is asked for: that of its block, with its key."""
+    address = parse_address(model)
+    if address is None:
+        return model
+    return address.name if address.key is None else f"{address.name}.{address.key}"
 
 
 def _rollout_of(environment: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:

@@ -56,7 +56,7 @@ class EnvironmentKind:
         settings = plain(desired.arguments)
         inputs = digest_of([desired.provider, settings])
         planned = {"ready": True}
-        if record is not None and record.inputs == inputs:
+        if record is not None and record.provider == desired.provider and record.attributes.get("settings") == settings:
             return Change(desired.address, self.name, Action.KEEP, planned=dict(record.attributes))
         before = (record.attributes.get("settings") or {}) if record else {}
         fields = tuple(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from mlplan.config.addresses import key_text, short_name
 from mlplan.engine.events import Event
 from mlplan.engine.kind import Context, new_record
 from mlplan.engine.types import Desired, Outcome, Result, Step
@@ -116,8 +117,8 @@ def _live(step: Step, record: Record, desired: Desired, context: Context) -> Sub
     versions: Mapping[str, Any] = record.attributes.get("versions") or {}
     number = str(record.attributes.get("version") or "")
     for reference in reversed(desired.arguments.get("deploy_to") or ()):
-        name = reference.address.removeprefix("environment.")
-        deployment = context.record(f'{step.address}.deployment["{name}"]')
+        name = short_name(reference.address, step.address)
+        deployment = context.record(f"{step.address}.deployment{key_text(name)}")
         live = (deployment.attributes.get("live") or {}) if deployment else {}
         if live:
             number = live["version"].removeprefix("v")

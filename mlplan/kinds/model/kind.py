@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mlplan.config.addresses import key_text, short_name
 from mlplan.engine.kind import Context, View
 from mlplan.engine.types import Action, Cause, Change, Desired, FieldChange, Observation, Outcome, Reason, Result, Step
 from mlplan.kinds.model import judging, training
@@ -61,14 +62,14 @@ class ModelKind:
         for reference in desired.arguments.get("deploy_to") or ():
             if not isinstance(reference, Reference):
                 continue
-            name = reference.address.removeprefix("environment.")
+            name = short_name(reference.address, desired.address)
             arguments = {
                 "model": desired.address,
                 "environment": reference.address,
                 "replicas": int((deploy.get(name) or {}).get("replicas") or 1),
                 "trust": tuple((desired.arguments.get("package") or {}).get("trust") or ()),
             }
-            address = f'{desired.address}.deployment["{name}"]'
+            address = f"{desired.address}.deployment{key_text(name)}"
             found.append(
                 Desired(
                     address,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mlplan.config.addresses import key_text, short_name
 from mlplan.engine.kind import View
 from mlplan.engine.types import Desired
 
@@ -75,8 +76,8 @@ def within(rule: Mapping[str, Any], past: list[float], now: float) -> tuple[bool
 
 def deployment_of(desired: Desired) -> str:
     """Return the address of the deployment that a monitor watches."""
-    name = desired.arguments["environment"].address.removeprefix("environment.")
-    return f'{desired.arguments["model"].address}.deployment["{name}"]'
+    model: str = desired.arguments["model"].address
+    return f"{model}.deployment{key_text(short_name(desired.arguments['environment'].address, model))}"
 
 
 def data_to_refresh(view: View) -> set[str]:

@@ -87,7 +87,7 @@ class MonitorKind:
         planned = {**prior, "verdict": str(worst(Verdict(w["verdict"]) for w in watches.values()))}
         fresh, over = sorted(set(breached) - known), sorted(known - set(breached))
         common: dict[str, Any] = {"planned": planned, "breach": text, "notes": notes, "evidence": seen.evidence}
-        if record is None or record.inputs != inputs:
+        if record is None or (record.inputs != inputs and prior.get("settings") != plain(desired.arguments)):
             action = Action.ADD if record is None else Action.CHANGE
             reason = Reason("not watched yet" if record is None else "watches changed")
             step = view.step(desired, "watch", f"watch {desired.arguments['model']}", {"inputs": inputs})
@@ -126,6 +126,7 @@ class MonitorKind:
         if step.action == "watch":
             attributes = {
                 **prior,
+                "settings": plain(desired.arguments),
                 "breached": prior.get("breached") or {},
                 "verdict": prior.get("verdict", "inconclusive"),
             }

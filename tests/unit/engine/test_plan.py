@@ -115,14 +115,8 @@ def test_removed_without_destroy_forgets_instances_and_leaves_them(bench: Bench)
 
 
 def test_what_is_protected_is_not_removed(bench: Bench) -> None:
-    bench.write('thing "a" {}')
+    bench.write('thing "a" {\n  lifecycle {\n    prevent_destroy = true\n  }\n}')
     bench.apply()
-    with bench.ledger.begin("r", _holder(), "x") as session:
-        record = session.record("thing.a")
-        from dataclasses import replace
-
-        session.put_record(replace(record, attributes={**record.attributes, "prevent_destroy": True}))
-        session.end("done")
     plan = bench.plan(destroy=True)
     assert [d.code for d in plan.diagnostics] == ["prevent-destroy"]
     assert plan.steps == ()
