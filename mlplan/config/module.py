@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mlplan.config import blocks
@@ -32,16 +32,16 @@ class Module:
         self.removed: list[Block] = []
         self.imports: list[Block] = []
 
-    def names(self, kind: str) -> list[str]:
-        """Return the names of the blocks of a noun."""
-        return self._by_kind().get(kind, [])
+    def names(self, kind: str) -> Mapping[str, None]:
+        """Return the names of the blocks of a noun, in their order; the same mapping each time, so that no look-up copies it."""
+        return self._by_kind().get(kind, {})
 
-    def _by_kind(self) -> dict[str, list[str]]:
-        found: dict[str, list[str]] | None = self.__dict__.get("_names")
+    def _by_kind(self) -> dict[str, dict[str, None]]:
+        found: dict[str, dict[str, None]] | None = self.__dict__.get("_names")
         if found is None:
             found = {}
             for resource in self.resources.values():
-                found.setdefault(resource.kind, []).append(resource.name)
+                found.setdefault(resource.kind, {})[resource.name] = None
             self.__dict__["_names"] = found
         return found
 

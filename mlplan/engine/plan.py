@@ -72,11 +72,15 @@ class _Planning:
         w = self.world
         self.memory = Memory.of(self.state.records, w.kinds)
         self.recalled = self.program.evaluation(self.memory.values)
-        self.foreseen = self.program.evaluation(lambda address: _planned(self, address))
+        self.renew()
         self.view = View(
             w.root, self.state, self.options, w.now, w.provider, w.services, w.blob,
             self.desired, self.observations, self.changes,
         )  # fmt: skip
+
+    def renew(self) -> None:
+        """Forget what was worked out of the changes so far."""
+        self.foreseen = self.program.evaluation(lambda address: _planned(self, address))
 
 
 def make_plan(program: Program, state: State, world: World, options: Options) -> Plan:
@@ -191,6 +195,7 @@ def _plan_one(planning: _Planning, address: str, instances: Mapping[str, Instanc
     unseen = tuple(d.at(desired.span, address) for d in seen.diagnostics if d not in change.diagnostics)
     if desired.parent is not None:
         planning.below.setdefault(desired.parent, []).append(address)
+        planning.renew()  # what was read of its parent lacks it
     planning.changes[address] = replace(
         change,
         dependencies=desired.dependencies,
