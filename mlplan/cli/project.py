@@ -53,12 +53,17 @@ def init(
     chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "", no_color: NoColor = False,  # noqa: B006  (typer reads the default)
     migrate_state: Annotated[bool, typer.Option("--migrate-state", help="Move the state here from where it was before.")] = False,
     reconfigure: Annotated[bool, typer.Option("--reconfigure", help="Use this backend whatever was used before.")] = False,
+    upgrade: Annotated[bool, typer.Option("--upgrade", help="Take git modules as their refs are now, and pin that.")] = False,
     lock_timeout: LockTimeout = "0s",
 ) -> int:  # fmt: skip
-    """Make the state of this project and look whether its providers can work here. Safe to repeat."""
+    """Fetch git modules, make the state of this project and look whether its providers can work here. Safe to repeat."""
     from mlplan.app.init import init as use_case
+    from mlplan.app.modules import install
 
-    opened = project(settings(chdir, var, var_file, workspace, no_color), anywhere=True)
+    given = settings(chdir, var, var_file, workspace, no_color)
+    for module in install(given, upgrade):
+        sys.stderr.write(f"Module {module.source}: {module.commit[:12]}{' (pinned)' if module.new else ''}.\n")
+    opened = project(given, anywhere=True)
     made = use_case(opened, move=migrate_state, anew=reconfigure, timeout=seconds(lock_timeout))
     errors.show(made.warnings)
     for name, moved in made.moved.items():

@@ -53,13 +53,14 @@ class Node:
 
 
 class TreeReader:
-    """Reads a project's modules, each folder once. missing: git sources that are not installed."""
+    """Reads a project's modules, each folder once. missing, fetched: git sources that are not here, and that are."""
 
     def __init__(self, root: Path, kinds: tuple[str, ...], commits: Mapping[str, str]) -> None:
         self.files = Files(root)
         self.problems: list[Diagnostic] = []
         self.broken = False
         self.missing: dict[str, GitSource] = {}
+        self.fetched: dict[str, GitSource] = {}
         self._root = root
         self._kinds = kinds
         self._commits = commits
@@ -131,6 +132,7 @@ class TreeReader:
         if package is None or not package.is_dir():
             self.missing[source.text] = source
             return not_installed(source)
+        self.fetched[source.text] = source
         folder = package / source.inside if source.inside else package
         if not folder.resolve().is_relative_to(package.resolve()):
             return invalid(f'"{source.text}" leads out of its repository.')
