@@ -14,7 +14,7 @@ from mlplan.kinds.model import judging, training
 from mlplan.kinds.model.gates import check_gates, gates_digest, questions
 from mlplan.kinds.model.recipe import Recipe, differences, recipe
 from mlplan.kinds.model.schema import SCHEMA
-from mlplan.kinds.monitor.answers import answers
+from mlplan.kinds.monitor.answers import answers, too_old
 from mlplan.lang.diagnostic import Diagnostic
 from mlplan.lang.values import Unknown
 from mlplan.ledger.evidence import digest_of
@@ -142,6 +142,8 @@ class ModelKind:
             Reason(text, Cause.WORLD if any(text.startswith(w) for w in world) else Cause.FILES) for text in moved
         ]
         reasons += [Reason(f"{a.monitor}: {a.text}", Cause.WORLD) for a in asked]
+        age = too_old(desired, view)
+        reasons += [Reason(age, Cause.WORLD)] if age else []
         steps = [
             view.step(desired, f"test.{name}", f"run {test['run']}", {"recipe": case.recipe.digest, "run": test["run"]})
             for name, test in (desired.arguments.get("test") or {}).items()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from mlplan.config.addresses import key_text, short_name
+from mlplan.config.quantities import duration_text
 from mlplan.engine.kind import View
 from mlplan.engine.types import Desired
 
@@ -81,12 +83,26 @@ def deployment_of(desired: Desired) -> str:
 
 
 def data_to_refresh(view: View) -> set[str]:
-    """Return the contracts whose new data an unattended run may take, because an allowed answer is to retrain."""
+    """Return the contracts whose new data an unattended run may take: an allowed answer is to retrain, or a model is too old."""
+    models = [view.desired.get(answer.model) for answer in answers(view, "retrain") if answer.allowed]
+    models += [desired for desired in view.desired.values() if desired.kind == "model" and too_old(desired, view)]
     found: set[str] = set()
-    for answer in answers(view, "retrain"):
-        model = view.desired.get(answer.model)
-        if answer.allowed and model is not None:
+    for model in models:
+        if model is not None:
             found |= {reference.address for reference in model.arguments["train"]["data"].values()}
             if model.arguments.get("evaluate"):
                 found.add(model.arguments["evaluate"]["data"].address)
     return found
+
+
+def too_old(model: Desired, view: View) -> str | None:
+    """Return in words that the accepted version of a model is older than its `train.max_age`; None when it is not."""
+    record = view.record(model.address)
+    longest = (model.arguments.get("train") or {}).get("max_age")
+    trained = record.attributes.get("trained_at") if record else None
+    if not isinstance(longest, int | float) or not isinstance(trained, str):
+        return None
+    age = view.now - datetime.fromisoformat(trained).timestamp()
+    if age <= longest:
+        return None
+    return f"v{record.attributes['version'] if record else '?'} is {duration_text(round(age))} old, at most {duration_text(longest)} is allowed"
