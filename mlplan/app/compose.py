@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import sys
 import threading
 import time
@@ -26,13 +27,11 @@ from mlplan.ledger.rescue import Rescue
 from mlplan.ledger.session import Ledger
 from mlplan.spi.capabilities import Provider, ProviderFactory
 from mlplan.spi.schema import BlockSchema
-from mlplan.spi.secrets import SecretError, resolve
+from mlplan.spi.secrets import SecretError, is_reference, resolve
 from mlplan.spi.store import Store, StoreFactory
 
 DEFAULT_PROVIDER = "local"
 DEFAULT_STORE = "local"
-REFERENCES = frozenset({"env", "file", "aws-sm", "k8s-secret"})
-"""Schemes by which a sensitive argument may say where its value is."""
 
 
 @dataclass(frozen=True)
@@ -158,25 +157,29 @@ def make_store(name: str, values: Mapping[str, Any], settings: Settings, keys: K
     """Return a store made of decoded arguments. A sensitive argument that is a reference is resolved here."""
     factory = cast("StoreFactory", plug_in("mlplan.stores", name, "state store"))
     try:
-        plain = {key: _revealed(value, settings) for key, value in values.items()}
+        plain = {
+            key: revealed(value, settings.root, settings.environment, "The backend") for key, value in values.items()
+        }
         store = factory(plain, settings.root, settings.workspace)
     except ImportError as error:
         raise missing_extra("state store", name, error) from error
     return EncryptedStore(store, keys) if keys is not None else store
 
 
-def _revealed(value: Any, settings: Settings) -> Any:
+def revealed(value: Any, root: Path, environment: Mapping[str, str], who: str) -> Any:
+    """Return the value of a sensitive argument for the plug-in that takes it; a reference is resolved here.
+
+    Raises: DiagnosticError (secret-missing).
+    """
     if not isinstance(value, Secret):
         return value
-    text = str(value.value)
-    if text.partition(":")[0] not in REFERENCES:
-        return text
+    if not isinstance(value.value, str) or not is_reference(value.value):
+        return value.value
     try:
-        return resolve(text, settings.root, settings.environment)
+        return resolve(value.value, root, environment)
     except SecretError as error:
-        raise DiagnosticError(
-            Diagnostic("secret-missing", "A secret cannot be read", f"The backend block needs it. {error}.")
-        ) from error
+        detail = f"{who} needs it. {error}."
+        raise DiagnosticError(Diagnostic("secret-missing", "A secret cannot be read", detail)) from error
 
 
 def plug_in(group: str, name: str, what: str) -> Any:
@@ -235,7 +238,8 @@ class Providers:
             values, diagnostics = self._program.provider_settings(config, factory.schema)
             if any(d.is_error for d in diagnostics):
                 raise DiagnosticError(*diagnostics)
-        return factory(values, self._root)
+        environment = os.environ  # a provider may be made long after the command began
+        return factory({k: revealed(v, self._root, environment, "A provider") for k, v in values.items()}, self._root)
 
 
 class LockPins:

@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Callable, Mapping
 
 from mlplan.lang.diagnostic import Diagnostic, DiagnosticError
+from mlplan.lang.hidden import hide
 from mlplan.lang.source import SourceFile
 from mlplan.spi.capabilities import ProviderError
 from mlplan.spi.store import Conflict, LockHeld, StoreError
@@ -47,7 +48,7 @@ def guarded(action: Callable[[], int]) -> int:
 
 def _mistake(error: Exception) -> int:
     """Show a bug as a diagnostic; the traceback goes to a file, or to the terminal with MLPLAN_DEBUG=1."""
-    text = "".join(traceback.format_exception(error))
+    text = hide("".join(traceback.format_exception(error)))
     if os.environ.get("MLPLAN_DEBUG"):
         sys.stderr.write(text)
     descriptor, name = tempfile.mkstemp(prefix="mlplan-", suffix=".log")

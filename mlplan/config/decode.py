@@ -194,6 +194,13 @@ def _pairs(collection: Value, span: Span) -> list[tuple[Value, Value]]:
     raise DiagnosticError(Diagnostic("invalid-for-each", "This for_each cannot be used", detail, span=span))
 
 
+def _hides(value: Any) -> bool:
+    """Tell whether a decoded value is or holds a secret."""
+    if isinstance(value, Mapping):
+        return any(map(_hides, value.values()))
+    return isinstance(value, Secret) or (isinstance(value, tuple) and any(map(_hides, value)))
+
+
 def _argument(expr: Expr, argument: Argument, name: str, scope: Scope) -> Any:
     direct = _direct(expr, argument.type, scope)
     if direct is not None:
@@ -202,6 +209,12 @@ def _argument(expr: Expr, argument: Argument, name: str, scope: Scope) -> Any:
     decoded = decoded_value(value, argument.type, name, expr.span)
     if argument.sensitive and decoded is not None and not isinstance(decoded, Secret | Unknown):
         decoded = Secret(decoded)
+    if not argument.sensitive and _hides(decoded):
+        detail = (
+            f"{name} is compared, shown and kept in the state, so it takes no sensitive value. A script gets secrets by "
+            "train { secrets = { NAME = … } }, as environment variables; nonsensitive() says that a value is no secret."
+        )
+        raise DiagnosticError(Diagnostic("secret-not-here", "A secret cannot stand here", detail, span=expr.span))
     if argument.choices and isinstance(decoded, str) and decoded not in argument.choices:
         detail = f'{name} is "{decoded}"; it can be {", ".join(argument.choices)}.'
         raise DiagnosticError(

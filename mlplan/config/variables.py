@@ -152,7 +152,9 @@ def converted(variable: Variable, value: Value, span: Span, origin: str) -> Valu
     try:
         value = convert(value, variable.type)
     except ConversionError as error:
-        detail = f'variable "{variable.name}", from {origin}: {error}. Its type is {variable.type}.'
+        hidden = variable.sensitive or variable.ephemeral
+        why = "the value, which is sensitive, does not fit" if hidden else str(error)
+        detail = f'variable "{variable.name}", from {origin}: {why}. Its type is {variable.type}.'
         raise DiagnosticError(Diagnostic("wrong-type", "A value has the wrong type", detail, span=span)) from error
     if value is None and not variable.nullable:
         detail = f'variable "{variable.name}" must not be null, and is given null by {origin}.'

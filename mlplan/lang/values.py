@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, TypeAlias
 
+from mlplan.lang.hidden import remember
 from mlplan.lang.types import ANY, BOOL, NUMBER, STRING, ListType, MapType, ObjectType, SetType, TupleType, Type
 
 
@@ -64,6 +65,9 @@ class Secret:
     """A value that must not be shown. Everything computed from it is a Secret too. Its repr hides it."""
 
     value: Value
+
+    def __post_init__(self) -> None:
+        remember(self.value)
 
     def __repr__(self) -> str:
         return "Secret((sensitive))"

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mlplan.lang.diagnostic import Diagnostic, in_order
+from mlplan.lang.hidden import hide
 from mlplan.lang.source import SourceFile
 from mlplan.report.safe import safe_text
 from mlplan.report.style import Style
@@ -50,6 +51,8 @@ def _place(diagnostic: Diagnostic, sources: Mapping[str, SourceFile], style: Sty
     shown = safe_text(text).replace("\t", " ")
     width = max(1, min(span.end - span.start, len(text) - column + 1))
     inside = f", in {safe_text(diagnostic.address)}" if diagnostic.address else ""
+    if _values_only(span.path):
+        return [f"  on {safe_text(span.path)} line {line}{inside}"]
     number = f"{line:>4}"
     lead = len(safe_text(text[: column - 1]).replace("\t", " "))
     return [
@@ -59,16 +62,21 @@ def _place(diagnostic: Diagnostic, sources: Mapping[str, SourceFile], style: Sty
     ]
 
 
+def _values_only(path: str) -> bool:
+    """Tell whether a file holds values of variables: its lines may be secret, so they are not shown."""
+    return path.endswith((".tfvars", ".tfvars.json"))
+
+
 def diagnostic_json(diagnostic: Diagnostic, sources: Mapping[str, SourceFile]) -> dict[str, Any]:
     """Return a diagnostic as plain JSON; places count from 1."""
     document: dict[str, Any] = {
         "code": diagnostic.code,
         "severity": diagnostic.severity,
         "summary": diagnostic.summary,
-        "detail": diagnostic.detail,
+        "detail": hide(diagnostic.detail),
         "address": diagnostic.address,
-        "hint": diagnostic.hint,
-        "values": [{"reference": name, "value": value} for name, value in diagnostic.values],
+        "hint": hide(diagnostic.hint) if diagnostic.hint else diagnostic.hint,
+        "values": [{"reference": name, "value": hide(value)} for name, value in diagnostic.values],
         "range": None,
         "snippet": None,
     }
@@ -81,5 +89,5 @@ def diagnostic_json(diagnostic: Diagnostic, sources: Mapping[str, SourceFile]) -
             "start": {"line": line, "column": column, "offset": span.start},
             "end": {"line": end_line, "column": end_column, "offset": span.end},
         }
-        document["snippet"] = source.line(line)
+        document["snippet"] = None if _values_only(span.path) else hide(source.line(line))
     return document

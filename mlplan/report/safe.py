@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from mlplan.lang.hidden import hide
+
 _UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u070f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
     "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff\ud800-\udfff]"
@@ -16,8 +18,9 @@ _HIDDEN = "\u200b"
 
 
 def safe_text(text: object) -> str:
-    """Return text with control characters, ANSI sequences and direction marks shown as escapes; newlines and tabs stay."""
-    return _UNSAFE.sub(_escaped, str(text).replace("\r\n", "\n"))
+    """Return text with control characters, ANSI sequences and direction marks shown as escapes; newlines and tabs stay.
+    What was secret in this process is hidden."""
+    return _UNSAFE.sub(_escaped, hide(str(text)).replace("\r\n", "\n"))
 
 
 def _escaped(match: re.Match[str]) -> str:

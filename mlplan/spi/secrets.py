@@ -12,6 +12,8 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from mlplan.lang.hidden import remember
+
 MOST_BYTES = 1024 * 1024
 SecretSource = Callable[[str], str]
 _REFERENCE = re.compile(r"([a-z][a-z0-9-]{1,30}):(.+)", re.DOTALL)
@@ -31,8 +33,23 @@ def known_forms() -> list[str]:
     return ["env:NAME", "file:PATH", *(f"{point.name}:…" for point in _plug_ins().values())]
 
 
+def is_reference(text: str) -> bool:
+    """Tell whether a text is a reference in a form that is known here."""
+    match = _REFERENCE.fullmatch(text)
+    return match is not None and (match[1] in ("env", "file") or match[1] in _plug_ins())
+
+
 def resolve(reference: str, root: Path, environment: Mapping[str, str] | None = None) -> str:
-    """Return the secret that a reference leads to. root: what a relative `file:` path begins at. Raises: SecretError."""
+    """Return the secret that a reference leads to; no sink shows it from then on.
+
+    root: what a relative `file:` path begins at. Raises: SecretError.
+    """
+    secret = _resolved(reference, root, environment)
+    remember(secret)
+    return secret
+
+
+def _resolved(reference: str, root: Path, environment: Mapping[str, str] | None = None) -> str:
     match = _REFERENCE.fullmatch(reference)
     if match is None:
         raise SecretError("(not shown)", f"it is no reference. Known forms: {', '.join(known_forms())}")
@@ -46,7 +63,7 @@ def resolve(reference: str, root: Path, environment: Mapping[str, str] | None = 
         return _read(reference, root / rest)
     point = _plug_ins().get(scheme)
     if point is None:
-        raise SecretError(f"{scheme}:…", f"there is no such form here. Known forms: {', '.join(known_forms())}")
+        raise SecretError("(not shown)", f"it is no reference in a known form. Known forms: {', '.join(known_forms())}")
     try:
         source: SecretSource = point.load()
     except ImportError as error:

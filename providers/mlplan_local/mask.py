@@ -1,14 +1,16 @@
 """Keep secret values out of a stream of bytes, also where a value is split over two reads.
 
-Masks the value itself and the spellings in which programs usually print it: inside JSON, inside a URL, and line by line.
-A value that a program encodes or cuts in another way cannot be found; the guides say so.
+Masks the value itself and the spellings in which programs usually print it: inside JSON, a URL or HTML, in base64, hexadecimal
+or UTF-16, backwards, and line by line. A value that a program encodes or cuts in another way cannot be found; the guides say so.
 """
 
 from __future__ import annotations
 
+import base64
+import html
 import json
 from collections.abc import Iterable
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 REPLACEMENT = b"(secret)"
 _SHORTEST_LINE = 8
@@ -67,13 +69,34 @@ class Masker:
 
 
 def _spellings(secrets: Iterable[str]) -> set[bytes]:
-    texts: set[str] = set()
+    found: set[bytes] = set()
     for secret in secrets:
-        texts |= {
+        texts = {
             secret,
             json.dumps(secret)[1:-1],
             json.dumps(secret, ensure_ascii=False)[1:-1],
+            repr(secret)[1:-1],
             quote(secret, safe=""),
+            quote(secret),
+            quote_plus(secret),
+            html.escape(secret),
+            secret[::-1],
         }
         texts |= {line.strip() for line in secret.splitlines() if len(line.strip()) >= _SHORTEST_LINE}
-    return {text.encode("utf-8", "surrogatepass") for text in texts if text}
+        found |= {text.encode("utf-8", "surrogatepass") for text in texts}
+        if len(secret) >= _SHORTEST_LINE:  # shorter ones would meet innocent text
+            found |= _encoded(secret.encode("utf-8", "surrogatepass"))
+            found |= {secret.encode(name, "surrogatepass") for name in ("utf-16-le", "utf-16-be")}
+    return {text for text in found if text}
+
+
+def _encoded(data: bytes) -> set[bytes]:
+    """Return data in hexadecimal and in base64, also as it looks inside a longer base64 text."""
+    found = {data.hex().encode(), data.hex().upper().encode()}
+    for offset in range(3):
+        text = base64.b64encode(bytes(offset) + data)
+        # The first and the last digits also depend on what stands before and behind.
+        first = -(-offset * 8 // 6)
+        last = (offset + len(data)) * 8 // 6
+        found |= {text[first:last], text[first:last].translate(bytes.maketrans(b"+/", b"-_"))}
+    return found

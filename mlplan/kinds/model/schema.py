@@ -37,7 +37,12 @@ TRAIN = BlockSchema(
         "seed": Argument(INTEGER, "Handed to the script.", default=0),
         "max_age": Argument(DURATION, "Retrain on a newer snapshot when the live model is older."),
         "limits": Argument(LIMITS, "What the job may use.", default={}),
-        "secrets": Argument(map_of(STRING), 'Environment variables by reference, as "env:NAME".', default={}),
+        "secrets": Argument(
+            map_of(STRING),
+            'Environment variables of the script, by reference as "env:NAME" or from sensitive variables.',
+            default={},
+            sensitive=True,
+        ),
     },
 )
 

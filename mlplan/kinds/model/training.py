@@ -19,8 +19,10 @@ from mlplan.engine.types import Desired, Outcome, Result, Step
 from mlplan.kinds.data_contract.reading import contract_of
 from mlplan.kinds.model.jobs import Finished, Job, altered, cancel_all, refuse, run
 from mlplan.lang.diagnostic import Diagnostic, DiagnosticError
+from mlplan.lang.values import Secret
 from mlplan.ledger.evidence import Evidence, Verdict
 from mlplan.ledger.records import Operation, Record
+from mlplan.spi.secrets import SecretError, is_reference, resolve
 
 PROBE_ROWS = 64
 KEPT_TIMES = 3
@@ -71,7 +73,7 @@ def train(step: Step, context: Context) -> Outcome:
         command(str(train_block["run"]), context),
         document,
         {},
-        secrets_of(train_block.get("secrets") or {}, step.address),
+        secrets_of(train_block.get("secrets"), step.address, context.root),
         float(limits.get("time") or 3600.0),
         limits.get("memory"),
         limits.get("cpu"),
@@ -295,18 +297,25 @@ def command(text: str, context: Context) -> tuple[str, ...]:
     return tuple(words)
 
 
-def secrets_of(references: Mapping[str, Any], address: str) -> dict[str, str]:
-    """Resolve secret references for one job. Raises: DiagnosticError (secret-missing, secret-unknown)."""
+def secrets_of(given: Any, address: str, root: Path) -> dict[str, str]:
+    """Return the secrets of one job, references resolved now. given: names to references, or to values of sensitive variables.
+
+    Raises: DiagnosticError (secret-missing). No message shows a value.
+    """
     found = {}
-    for name, reference in references.items():
-        scheme, _, value = str(getattr(reference, "value", reference)).partition(":")
-        if scheme == "env" and value in os.environ:
-            found[name] = os.environ[value]
-        elif scheme == "file" and Path(value).is_file():
-            found[name] = Path(value).read_text(encoding="utf-8").rstrip("\n")
-        else:
-            detail = f'The secret "{name}" refers to {scheme}:…, which is not there. Known forms: env:NAME, file:PATH.'
-            raise DiagnosticError(Diagnostic("secret-missing", "A secret cannot be read", detail, address=address))
+    entries: Any = given.value if isinstance(given, Secret) else given
+    for name, item in (entries or {}).items():
+        hidden = isinstance(item, Secret)
+        text = str(item.value if isinstance(item, Secret) else item)
+        if hidden and not is_reference(text):
+            found[name] = text
+            continue
+        try:
+            found[name] = resolve(text, root)
+        except SecretError as error:
+            detail = f'The secret "{name}" cannot be read. {error}.'
+            problem = Diagnostic("secret-missing", "A secret cannot be read", detail, address=address)
+            raise DiagnosticError(problem) from error
     return found
 
 
