@@ -80,7 +80,7 @@ kind = job.params["kind"]
 if kind == "errors":
     model = LogisticRegression().fit(x.fillna(0.0), y)
 elif kind == "slow":
-    model = make_pipeline(SimpleImputer(), RandomForestClassifier(2500, max_depth=1, random_state=0)).fit(x, y)
+    model = make_pipeline(SimpleImputer(), RandomForestClassifier(1000, max_depth=1, random_state=0)).fit(x, y)
 else:
     model = make_pipeline(SimpleImputer(), LogisticRegression()).fit(x, y)
 job.save(model, features=["a", "b"])

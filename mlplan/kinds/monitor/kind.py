@@ -85,7 +85,9 @@ class MonitorKind:
         notes = tuple(("answer", line) for line in self._answers(desired, breached, view))
         text = "; ".join(f"{name}: {w['message']}" for name, w in breached.items()) or None
         planned = {**prior, "verdict": str(worst(Verdict(w["verdict"]) for w in watches.values()))}
-        fresh, over = sorted(set(breached) - known), sorted(known - set(breached))
+        # Too little seen to say is no end of a breach: at night nobody asks, and the trouble is there in the morning.
+        ended = {name for name in known if watches.get(name, {}).get("verdict", "pass") == "pass"}
+        fresh, over = sorted(set(breached) - known), sorted(ended - set(breached))
         common: dict[str, Any] = {"planned": planned, "breach": text, "notes": notes, "evidence": seen.evidence}
         if record is None or (record.inputs != inputs and prior.get("settings") != plain(desired.arguments)):
             action = Action.ADD if record is None else Action.CHANGE

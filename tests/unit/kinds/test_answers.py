@@ -62,6 +62,9 @@ def test_a_breach_shows_is_told_once_and_its_end_too() -> None:
     again = KIND.diff(wanted, told, breached("errors 6 %"), looking)
     assert (again.action, again.steps, again.breach) == (Action.KEEP, (), "w: errors 6 %")
 
+    quiet = Observation({"watches": {"w": {"verdict": "inconclusive", "breached": False, "message": ""}}, "live": "v2"})
+    assert KIND.diff(wanted, told, quiet, looking).steps == ()
+
     over = KIND.diff(wanted, told, breached(breach=False), looking)
     assert over.steps[0].inputs["over"] == ["w"]
     assert "is over" in over.reasons[0].text
