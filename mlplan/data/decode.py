@@ -5,6 +5,7 @@ data.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -15,6 +16,9 @@ from mlplan.data.mistakes import Mistakes
 from mlplan.lang.diagnostic import Diagnostic, suggestion
 from mlplan.spi.schema import Reference
 
+_COMPARE_TO = re.compile(
+    r"training|previous|(\d+(\.\d+)?(ms|s|m|h|d|w))+|data_contract\.[A-Za-z_][\w-]*|sha256:[0-9a-f]{8,64}"
+)
 _QUALITY = ("metric", "rule", "references", "column", "at_least", "at_most", "where", "severity", "name", "description")
 FORMATS = ("parquet", "csv", "json")
 """Formats that can be read."""
@@ -39,7 +43,7 @@ def decode_contract(arguments: Mapping[str, object], address: str) -> tuple[Cont
         strict=bool(given.get("strict", False)),
         missing=tuple(str(text) for text in _sequence(given.get("missing", ()), "missing", mistakes)),
         quality=_quality(given.get("quality", {}), columns, mistakes),
-        drift=dict(_mapping(given.get("drift", {}), "drift", mistakes)),
+        drift=_drift(given.get("drift", {}), columns, mistakes),
         accept=str(given.get("accept", "reviewed")),
     )
     if not contract.source:
@@ -188,6 +192,30 @@ def _check_limits(rule: QualityRule, mistakes: Mistakes) -> None:
             mistakes.quality(rule.name, f"compares a share of rows with {limit:g}; a share is between 0 and 1.")
     if rule.where is not None and rule.metric is not None and rule.metric.name in ("rows_change", "distinct_count"):
         mistakes.quality(rule.name, f"cannot look at {rule.metric.name} with where.")
+
+
+def _drift(value: object, columns: Mapping[str, Column], mistakes: Mistakes) -> dict[str, Any]:
+    """Return drift rules as they are given, and note what nothing could ever be compared by."""
+    rules = dict(_mapping(value, "drift", mistakes))
+    for name, body in rules.items():
+        place = f"drift.{name}"
+        if not isinstance(body, Mapping):
+            mistakes.argument(place, "must be an object")
+            continue
+        for column in body.get("columns") or ():
+            if not _declared(column, columns, f'columns of drift "{name}"', mistakes):
+                continue
+            found = columns[column]
+            if found.pii or not found.logical.scalar or found.logical.temporal:
+                what = "is personal" if found.pii else f"is of type {found.type}"
+                mistakes.argument(f"{place}.columns", f'names "{column}", which {what} and has no profile to compare')
+        compare_to = str(body.get("compare_to") or "training")
+        if not _COMPARE_TO.fullmatch(compare_to):
+            mistakes.argument(
+                f"{place}.compare_to",
+                f'is "{compare_to}"; it is "training", "previous", a window such as "7d", "data_contract.NAME" or "sha256:…"',
+            )
+    return rules
 
 
 def _limit(name: str, place: str, body: Mapping[str, Any], mistakes: Mistakes) -> float | None:

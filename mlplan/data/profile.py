@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from mlplan.data.bins import bin_counts, category_counts, count_bins, count_categories, edges_of
 from mlplan.data.contract import Column, Contract
 from mlplan.data.engine import Engine
-from mlplan.data.read import place_hash
+from mlplan.data.read import comparable, place_hash
 from mlplan.data.relation import name
 from mlplan.data.snapshot import Snapshot
 from mlplan.data.trees import cast, grouped
@@ -172,7 +172,7 @@ def _choose_bins(
     for start in range(0, len(columns), _MOST_AT_ONCE):
         some = columns[start : start + _MOST_AT_ONCE]
         table = view.table([c.name for c in some], flags=False, rows=rows > SAMPLE)
-        picked = [exp.alias_(_sampled(c), c.name, quoted=True) for c in some]
+        picked = [exp.alias_(comparable(name(c.name), c), c.name, quoted=True) for c in some]
         query = exp.select(*picked).from_(table)
         if rows > SAMPLE:
             share = exp.Literal.number(int(2**32 * SAMPLE / rows))
@@ -180,11 +180,6 @@ def _choose_bins(
         frame = engine.frame(query)
         bins |= {c.name: _bins(c, frame[c.name]) for c in some}
     return bins
-
-
-def _sampled(column: Column) -> Expr:
-
-    return cast(name(column.name), "DOUBLE" if column.logical.numeric else "VARCHAR")
 
 
 def _bins(column: Column, sample: Any) -> Bins:

@@ -13,10 +13,11 @@ from mlplan.data.contract import Column, Contract
 from mlplan.data.engine import Engine
 from mlplan.data.relation import FILE, call, name, text
 from mlplan.data.snapshot import Snapshot
-from mlplan.data.trees import is_there, negated
+from mlplan.data.trees import cast, is_there, negated
 from mlplan.data.view import ROW, View, open_view
 
 if TYPE_CHECKING:
+    import pandas as pd
     from sqlglot import Expr
 
 _NEUTRAL: dict[str, Any] = {
@@ -52,6 +53,30 @@ def sample_rows(
         chosen = chosen.order_by(place_hash(root, seed), name(FILE), name(ROW)).limit(rows)
         found = engine.rows(chosen)
     return [_row(columns, dict(zip(wanted, values, strict=True))) for values in found]
+
+
+def sample_frame(
+    contract: Contract, snapshot: Snapshot, root: Path, columns: Sequence[str], rows: int, seed: int = 0,
+    cache: Path | None = None,
+) -> pd.DataFrame:  # fmt: skip
+    """Return columns of at most `rows` rows, the same every time, numbers as floats and everything else as text.
+
+    Raises QueryFailed.
+    """
+    from sqlglot import exp
+
+    paths = snapshot.paths(root)
+    with Engine(paths, cache) as engine:
+        view = open_view(engine, contract, snapshot.format, paths)
+        wanted = [c for c in columns if c in view.stored]
+        picked = [exp.alias_(comparable(name(c), contract.columns[c]), c, quoted=True) for c in wanted]
+        query = exp.select(*picked).from_(view.table(wanted, flags=False, rows=True))
+        return engine.frame(query.order_by(place_hash(root, seed), name(FILE), name(ROW)).limit(rows))
+
+
+def comparable(value: Expr, column: Column) -> Expr:
+    """Return a value as it is compared: a number as a float, anything else as text."""
+    return cast(value, "DOUBLE" if column.logical.numeric else "VARCHAR")
 
 
 def place_hash(root: Path, seed: int) -> Expr:

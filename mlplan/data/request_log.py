@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlplan.data.contract import Contract
 from mlplan.data.engine import Engine, QueryFailed
 from mlplan.data.profile import Bins, count_profile
 from mlplan.data.relation import call, text
@@ -17,6 +18,7 @@ from mlplan.data.trees import cast, try_cast
 from mlplan.ledger.profile import ColumnProfile, Profile
 
 if TYPE_CHECKING:
+    import pandas as pd
     from sqlglot import Expr
 
 _LONGEST_LINE = 16 * 2**20
@@ -52,6 +54,32 @@ def profile_requests(
                 path.stat()
             raise
     return Profile(source, rows, made)
+
+
+def sample_requests(
+    files: Sequence[Path],
+    contract: Contract,
+    columns: Sequence[str],
+    since: float,
+    until: float,
+    version: str | None = None,
+    rows: int = 20_000,
+) -> pd.DataFrame:
+    """Return what was asked in [since, until), columns as in `read.sample_frame`: at most `rows` requests, chosen by the
+    hash of their line. Raises FileNotFoundError, QueryFailed.
+    """
+    from sqlglot import exp
+
+    usable = [path for path in files if (status := path.stat()).st_size and status.st_mtime >= since]
+    if not usable:
+        import pandas as pd
+
+        return pd.DataFrame({column: [] for column in columns})
+    bins = {column: Bins(contract.columns[column].logical.numeric) for column in columns}
+    picked = [exp.alias_(_value(i, bins[c]), c, quoted=True) for i, c in enumerate(columns, 1)]
+    query = exp.select(*picked).from_(_window(usable, columns, since, until, version))
+    with Engine(usable, None) as engine:
+        return engine.frame(query.order_by(call("HASH", exp.column(_VALUES, quoted=True))).limit(rows))
 
 
 def _nothing(column: ColumnProfile) -> ColumnProfile:

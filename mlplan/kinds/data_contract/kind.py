@@ -158,6 +158,7 @@ class DataContractKind:
             kept = new_record(desired, record, context.lineage, {**prior, "refused": refused}, evidence=digests)
             return Outcome(Result.REFUSED, f"refused: {reason}", kept, evidence=seen.evidence)
         attributes = {**seen.attributes, "refused": None, "profile": reading.profile_blob(desired, seen, context)}
+        attributes["profiles"] = reading.profiles_kept(prior, str(attributes["snapshot"]), attributes["profile"])
         attributes["verdict"] = str(worst(e.verdict for e in seen.evidence if e.severity == "block"))
         kept = new_record(desired, record, context.lineage, attributes, evidence=digests)
         context.services.pins.put(step.address, reading.pin(desired, attributes))

@@ -19,6 +19,8 @@ from mlplan.lang.values import Unknown
 from mlplan.ledger.evidence import Evidence, Verdict, digest_of, worst
 from mlplan.ledger.records import Record
 
+_PROFILES_KEPT = 24
+
 
 @dataclass(frozen=True)
 class Seen:
@@ -184,6 +186,12 @@ def profile_blob(desired: Desired, seen: Seen, context: Context) -> str:
     key = hashlib.sha256(data).hexdigest()
     context.put_blob(key, data)
     return key
+
+
+def profiles_kept(prior: Mapping[str, Any], snapshot: str, profile: str) -> dict[str, str]:
+    """Return the profiles of the newest snapshots, oldest first, for drift rules that name one or the one before."""
+    kept = {s: p for s, p in (prior.get("profiles") or {}).items() if s != snapshot}
+    return dict([*kept.items(), (snapshot, profile)][-_PROFILES_KEPT:])
 
 
 def pin(desired: Desired, attributes: Mapping[str, Any]) -> dict[str, Any]:

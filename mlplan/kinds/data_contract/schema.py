@@ -54,12 +54,22 @@ QUALITY = BlockSchema(
 DRIFT = BlockSchema(
     "A rule about how far distributions may move.",
     {
-        "compare_to": Argument(STRING, "The reference.", default="training"),
+        "compare_to": Argument(
+            STRING,
+            'The reference: "training", "previous" (the window or snapshot before), a window such as "7d", a contract as '
+            '"data_contract.NAME", or a snapshot as "sha256:…".',
+            default="training",
+        ),
         "columns": Argument(list_of(STRING), "Columns to compare; all features when left out."),
         "distance": Argument(
-            STRING, "Distance; by type when left out.", choices=("psi", "jensen_shannon", "wasserstein", "ks", "chi2")
+            STRING,
+            "Distance; by type when left out.",
+            choices=("psi", "jensen_shannon", "wasserstein", "ks", "chi2", "classifier"),
         ),
-        "at_most": Argument(NUMBER, "Largest distance that is no drift.", default=0.2),
+        "at_most": Argument(
+            NUMBER,
+            "Largest distance that is no drift, 0.2 when left out; of a classifier its AUC, 0.6 (0.5 is chance).",
+        ),
         "false_alarm_rate": Argument(FRACTION, "How often identical distributions may be called drift.", default=0.01),
         "min_rows": Argument(INTEGER, "Fewer rows than this say nothing.", default=500),
     },
