@@ -16,7 +16,7 @@ def _unmet(
     attributes: dict[str, object] | None = None, *, since: float | None = NOW - 100, unattended: bool = False,
     now: float = NOW, **rules: object,
 ) -> str | None:  # fmt: skip
-    where = place(deployment(), environment(**rules), "lineage")
+    where = place(deployment(), environment(**rules), "lineage", None)
     record = deployment_record(**(attributes or {}))  # type: ignore[arg-type]
     return unmet(where, record, "v3", since, now, unattended)
 
