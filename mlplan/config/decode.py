@@ -8,6 +8,7 @@ from typing import Any
 
 from mlplan.config import quantities
 from mlplan.config.addresses import kind_of
+from mlplan.config.hiding import refuse_secret
 from mlplan.config.names import iterator_name
 from mlplan.config.scopes import ModuleScope
 from mlplan.config.strict import known_words, only
@@ -194,13 +195,6 @@ def _pairs(collection: Value, span: Span) -> list[tuple[Value, Value]]:
     raise DiagnosticError(Diagnostic("invalid-for-each", "This for_each cannot be used", detail, span=span))
 
 
-def _hides(value: Any) -> bool:
-    """Tell whether a decoded value is or holds a secret."""
-    if isinstance(value, Mapping):
-        return any(map(_hides, value.values()))
-    return isinstance(value, Secret) or (isinstance(value, tuple) and any(map(_hides, value)))
-
-
 def _argument(expr: Expr, argument: Argument, name: str, scope: Scope) -> Any:
     direct = _direct(expr, argument.type, scope)
     if direct is not None:
@@ -209,12 +203,8 @@ def _argument(expr: Expr, argument: Argument, name: str, scope: Scope) -> Any:
     decoded = decoded_value(value, argument.type, name, expr.span)
     if argument.sensitive and decoded is not None and not isinstance(decoded, Secret | Unknown):
         decoded = Secret(decoded)
-    if not argument.sensitive and _hides(decoded):
-        detail = (
-            f"{name} is compared, shown and kept in the state, so it takes no sensitive value. A script gets secrets by "
-            "train { secrets = { NAME = … } }, as environment variables; nonsensitive() says that a value is no secret."
-        )
-        raise DiagnosticError(Diagnostic("secret-not-here", "A secret cannot stand here", detail, span=expr.span))
+    if not argument.sensitive:
+        refuse_secret(decoded, name, expr.span)
     if argument.choices and isinstance(decoded, str) and decoded not in argument.choices:
         detail = f'{name} is "{decoded}"; it can be {", ".join(argument.choices)}.'
         raise DiagnosticError(
