@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from mlplan.cli.catalogue import add
-from mlplan.cli.options import Chdir, Json, NoColor, Var, VarFile, Workspace, project, settings
+from mlplan.cli.options import Chdir, Json, NoColor, Var, VarFile, Workspace, project, settings, write_file
 
 contract_application = typer.Typer(
     help="Data contracts: check them, write a first one from data, exchange them with other programs.",
@@ -64,7 +64,7 @@ def check(
     if junit is not None:
         from mlplan.report.junit import junit as as_junit
 
-        junit.write_text(as_junit((e for c in checked for e in c.evidence), "mlplan contract check"), encoding="utf-8")
+        write_file(junit, as_junit((e for c in checked for e in c.evidence), "mlplan contract check"))
     if json:
         documents = [
             {"address": c.address, "source": c.source, "owner": c.owner, "rows": c.rows, "verdict": str(c.verdict),
@@ -144,5 +144,5 @@ def _write(text: str, out: Path | None) -> None:
     if out is None:
         sys.stdout.write(text)
         return
-    out.write_text(text, encoding="utf-8")
+    write_file(out, text)
     sys.stderr.write(f"Written to {out}.\n")

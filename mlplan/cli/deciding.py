@@ -10,6 +10,7 @@ import typer
 
 from mlplan.app import decide
 from mlplan.cli.catalogue import add
+from mlplan.cli.completing import decided
 from mlplan.cli.options import Chdir, Var, VarFile, Workspace, project, settings
 
 Reason = Annotated[str, typer.Option("--reason", help="Why; kept in the history.")]
@@ -33,7 +34,7 @@ def register(application: typer.Typer) -> None:
 
 
 def promote(
-    name: Annotated[str, typer.Argument(help="Where to, as flights@production.")],
+    name: Annotated[str, typer.Argument(help="Where to, as flights@production.", autocompletion=decided)],
     reason: Reason = "", who: Who = None,
     chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "",  # noqa: B006
 ) -> int:  # fmt: skip
@@ -44,7 +45,7 @@ def promote(
 
 
 def release(
-    name: Annotated[str, typer.Argument(help="What to release: a model, a contract, or flights@production.")],
+    name: Annotated[str, typer.Argument(help="What to release: a model, a contract, or flights@production.", autocompletion=decided)],
     reason: Reason = "",
     chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "",  # noqa: B006
 ) -> int:  # fmt: skip

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from mlplan.cli.catalogue import add
+from mlplan.cli.completing import decided
 from mlplan.cli.options import Chdir, Json, NoColor, Var, VarFile, Workspace, project, settings
 
 
@@ -34,7 +35,7 @@ def register(application: typer.Typer) -> None:
 
 def evidence(
     name: Annotated[
-        str | None, typer.Argument(help="An address, a gate or check below one, or fraud@production; left out, all.")
+        str | None, typer.Argument(help="An address, a gate or check below one, or fraud@production; left out, all.", autocompletion=decided)
     ] = None,
     verdict: Annotated[
         str | None, typer.Option("--verdict", help="Only these: pass, fail, inconclusive or error.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -36,7 +37,7 @@ def _typer(arguments: Sequence[str]) -> int:
     # typer carries its own copy of click, so the base of its usage errors is found by way of one that it exports.
     usage_error: Any = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
     try:
-        command = typer.main.get_command(application(command_word(arguments)))
+        command = typer.main.get_command(application(command_word(_completed() or arguments)))
         words = normal(arguments, Vocabulary.of(command))
         code = command.main(words, standalone_mode=False, prog_name="mlplan")
     except typer.Exit as error:
@@ -47,6 +48,13 @@ def _typer(arguments: Sequence[str]) -> int:
         error.show(sys.stderr)
         return 1
     return int(code) if isinstance(code, int) else 0
+
+
+def _completed() -> list[str]:
+    """Return the words that a shell asks to complete, without the program's name; none outside of a completion."""
+    if "_MLPLAN_COMPLETE" not in os.environ:
+        return []
+    return (os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS") or "").split()[1:]
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mlplan.cli import errors, terminal
+from mlplan.cli import completing, errors, terminal
 from mlplan.lang.diagnostic import Diagnostic, DiagnosticError
 
 if TYPE_CHECKING:
@@ -27,18 +27,35 @@ Workspace = Annotated[
     str,
     typer.Option(
         "--workspace", help="Which state of this project; the selected one when left out.", show_default=False,
-        envvar="MLPLAN_WORKSPACE",
+        envvar="MLPLAN_WORKSPACE", autocompletion=completing.workspaces,
     ),
 ]  # fmt: skip
 Target = Annotated[
     list[str],
-    typer.Option("--target", help="Only this address and what it needs. May be repeated.", show_default=False),
+    typer.Option(
+        "--target",
+        help="Only this address and what it needs. May be repeated.",
+        show_default=False,
+        autocompletion=completing.addresses,
+    ),
 ]
 Exclude = Annotated[
-    list[str], typer.Option("--exclude", help="All but this address and what needs it.", show_default=False)
+    list[str],
+    typer.Option(
+        "--exclude",
+        help="All but this address and what needs it.",
+        show_default=False,
+        autocompletion=completing.addresses,
+    ),
 ]
 Replace = Annotated[
-    list[str], typer.Option("--replace", help="Train this model again even with the same recipe.", show_default=False)
+    list[str],
+    typer.Option(
+        "--replace",
+        help="Train this model again even with the same recipe.",
+        show_default=False,
+        autocompletion=completing.addresses,
+    ),
 ]
 LockTimeout = Annotated[str, typer.Option("--lock-timeout", help='How long to wait for the lock, as "5m".')]
 Parallelism = Annotated[int, typer.Option("--parallelism", help="Steps at the same time.", min=1, max=64)]
@@ -51,7 +68,7 @@ def settings(
 ) -> Settings:  # fmt: skip
     """Return what the command line says. Raises: DiagnosticError (invalid-option)."""
     from mlplan.app.compose import Settings
-    from mlplan.app.workspace import selected
+    from mlplan.app.workspace import check_name, selected
 
     chdir = chdir if chdir != Path() else terminal.root()
     terminal.choose(no_color, chdir)
@@ -61,6 +78,8 @@ def settings(
         if not equals:
             raise DiagnosticError(invalid(f'--var "{text}" is not of the form NAME=VALUE.'))
         variables[name.strip()] = value
+    if workspace:
+        check_name(workspace)
     if not chdir.is_dir():
         raise DiagnosticError(invalid(f"--chdir {chdir} is not a folder."))
     root = chdir.resolve()
@@ -83,6 +102,15 @@ def seconds(text: str) -> float:
     from mlplan.config.quantities import parse_duration
 
     return parse_duration(text)
+
+
+def write_file(path: Path, text: str) -> None:
+    """Write a file that the command line names. Raises: DiagnosticError (file-unwritable)."""
+    try:
+        path.write_bytes(text.encode("utf-8"))
+    except OSError as error:
+        detail = f"{path}: {error.strerror or error}."
+        raise DiagnosticError(Diagnostic("file-unwritable", "A file cannot be written", detail)) from error
 
 
 def invalid(detail: str) -> Diagnostic:

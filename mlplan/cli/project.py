@@ -12,7 +12,19 @@ import typer
 
 from mlplan.cli import errors, terminal
 from mlplan.cli.catalogue import add
-from mlplan.cli.options import Chdir, Json, LockTimeout, NoColor, Var, VarFile, Workspace, project, seconds, settings
+from mlplan.cli.options import (
+    Chdir,
+    Json,
+    LockTimeout,
+    NoColor,
+    Var,
+    VarFile,
+    Workspace,
+    project,
+    seconds,
+    settings,
+    write_file,
+)
 
 
 def register(application: typer.Typer) -> None:
@@ -134,7 +146,7 @@ def fmt(
         if diff:
             sys.stdout.writelines(_difference(made.before, made.after, str(made.path)))
         if write and not check:
-            made.path.write_bytes(made.after.encode())
+            write_file(made.path, made.after)
     return 1 if failed else 3 if check and changed else 0
 
 

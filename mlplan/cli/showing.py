@@ -11,7 +11,8 @@ import typer
 from mlplan.app import explain as explaining
 from mlplan.app import run as use_cases
 from mlplan.cli.catalogue import add
-from mlplan.cli.options import Chdir, Json, NoColor, Var, VarFile, Workspace, project, settings
+from mlplan.cli.completing import decided
+from mlplan.cli.options import Chdir, Json, NoColor, Var, VarFile, Workspace, project, settings, write_file
 from mlplan.cli.terminal import stdout_style
 from mlplan.engine.kind import Options
 from mlplan.lang.diagnostic import Diagnostic, DiagnosticError, suggestion
@@ -116,7 +117,7 @@ def output(
 
 
 def explain(
-    name: Annotated[str, typer.Argument(help="An address, or flights@production.")],
+    name: Annotated[str, typer.Argument(help="An address, or flights@production.", autocompletion=decided)],
     chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "", no_color: NoColor = False,  # noqa: B006
 ) -> int:  # fmt: skip
     """Print the whole chain of why: what is recorded, on what evidence, from what, and what would change next."""
@@ -140,5 +141,5 @@ def comment(
     if out is None:
         sys.stdout.write(text)
     else:
-        out.write_text(text, encoding="utf-8")
+        write_file(out, text)
     return 0

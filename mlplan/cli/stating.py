@@ -13,6 +13,7 @@ import typer
 from mlplan.app import memory as use_cases
 from mlplan.cli import errors
 from mlplan.cli.catalogue import add
+from mlplan.cli.completing import decided
 from mlplan.cli.options import (
     AutoApprove,
     Chdir,
@@ -72,7 +73,7 @@ def memory(
 
 
 def history(
-    name: Annotated[str | None, typer.Argument(help="An address, or flights@production.")] = None,
+    name: Annotated[str | None, typer.Argument(help="An address, or flights@production.", autocompletion=decided)] = None,
     chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "", json: Json = False,  # noqa: B006
     at: Annotated[str | None, typer.Option("--at", help="Only up to this moment, as 2026-01-31 or with a time.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="From the very first line on, not only the newest.")] = False,
@@ -153,7 +154,7 @@ def state_list(
 
 
 def state_show(
-    name: Annotated[str, typer.Argument(help="An address, or flights@production.")],
+    name: Annotated[str, typer.Argument(help="An address, or flights@production.", autocompletion=decided)],
     chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "",  # noqa: B006
     json: Json = False, no_color: NoColor = False,
 ) -> int:  # fmt: skip

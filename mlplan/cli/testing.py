@@ -12,7 +12,7 @@ import typer
 from mlplan.app.untrusted import refuse_foreign
 from mlplan.cli import errors
 from mlplan.cli.catalogue import add
-from mlplan.cli.options import Chdir, Json, NoColor, Var, VarFile, settings
+from mlplan.cli.options import Chdir, Json, NoColor, Var, VarFile, settings, write_file
 from mlplan.cli.terminal import stdout_style
 from mlplan.lang.diagnostic import Diagnostic, DiagnosticError
 
@@ -82,7 +82,7 @@ def run_tests(
             sys.stdout.flush()
             errors.show(result.diagnostics, result.sources)
     if junit_xml is not None:
-        junit_xml.write_text(report.junit(results), encoding="utf-8")
+        write_file(junit_xml, report.junit(results))
     sys.stdout.write(
         dumps(report.summary_json(results), indent=False) + "\n" if json else f"\n{report.summary(results)}\n"
     )

@@ -9,9 +9,10 @@ from typing import Annotated
 import typer
 
 from mlplan.cli.catalogue import add
+from mlplan.cli.completing import workspaces
 from mlplan.cli.options import Chdir, Var, VarFile, project, settings
 
-Name = Annotated[str, typer.Argument(help="The workspace.")]
+Name = Annotated[str, typer.Argument(help="The workspace.", autocompletion=workspaces)]
 
 workspace_application = typer.Typer(
     help="Several states of one project: list, show, new, select, delete.", no_args_is_help=True, rich_markup_mode=None

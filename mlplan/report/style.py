@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -10,11 +11,15 @@ _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "
 
 @dataclass(frozen=True)
 class Style:
-    """How text is shown. colour: ANSI sequences; ascii: no characters beyond ASCII. Units: `width` columns."""
+    """How text is shown. colour: ANSI sequences; ascii: no characters beyond ASCII. Units: `width` columns.
+
+    actions: the text goes into a log of GitHub Actions, where a line that begins with :: is a command to the runner.
+    """
 
     colour: bool = False
     ascii: bool = False
     width: int = 100
+    actions: bool = False
 
     def paint(self, text: str, *names: str) -> str:
         """Return text in a colour, or as it is."""
@@ -23,10 +28,13 @@ class Style:
         return f"\x1b[{';'.join(_CODES[n] for n in names)}m{text}\x1b[0m"
 
     def plain(self, text: str) -> str:
-        """Return text with the signs that ASCII logs can show."""
+        """Return text with the signs that ASCII logs can show, and nothing that a runner would take for a command."""
+        if self.actions:
+            text = _COMMAND.sub(lambda found: found[0].replace("::", ": :").replace("##[", "## ["), text)
         return text.translate(_ASCII).encode("ascii", "backslashreplace").decode() if self.ascii else text
 
 
+_COMMAND = re.compile(r"^\s*::|##\[", re.MULTILINE)
 _ASCII = str.maketrans({"…": "...", "→": "->", "≥": ">=", "≤": "<=", "−": "-", "×": "x", "—": "-", "–": "-", "·": "."})
 
 
@@ -35,4 +43,5 @@ def style_for(is_terminal: bool, environment: Mapping[str, str], no_color: bool,
     wanted = is_terminal and not no_color and "NO_COLOR" not in environment and environment.get("TERM") != "dumb"
     encoding = environment.get("LC_ALL") or environment.get("LC_CTYPE") or environment.get("LANG") or ""
     ascii_only = not any(word in encoding.lower() for word in ("utf-8", "utf8")) and not is_terminal
-    return Style(wanted, ascii_only, max(40, min(columns, 160)))
+    actions = environment.get("GITHUB_ACTIONS") == "true" and not is_terminal
+    return Style(wanted, ascii_only, max(40, min(columns, 160)), actions)

@@ -131,3 +131,13 @@ def test_no_colour_in_a_pipe_and_the_version_as_json(folder: Path) -> None:
     version = json.loads(mlplan("version", "-json", folder=folder).stdout)
     assert set(version["providers"]) >= {"local"}
     assert os.fspath(folder) not in str(version)
+
+
+def test_files_that_cannot_be_written_are_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    at = f"-chdir={folder}"
+    plan = str(folder / "p.mlplan")
+    assert run([at, "plan", "-out", plan]) == 0
+    assert run([at, "comment", plan, "-out", str(folder / "no" / "where.md")]) == 1
+    assert "[file-unwritable]" in capsys.readouterr().err
+    assert run([at, "plan", "-workspace", "../up"]) == 1
+    assert "[invalid-workspace]" in capsys.readouterr().err
