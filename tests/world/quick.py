@@ -229,11 +229,11 @@ def _first(tally: proofs.Tally) -> str:
 
 def _tallies() -> Iterator[Callable[[], str]]:
     yield lambda: _first(proofs.crash_points(1, 2))
-    yield lambda: _first(proofs.power_losses(6000, 3, 1, 2))
+    yield lambda: _first(proofs.power_losses(4000, 3, 1, 2))
     yield lambda: _first(proofs.power_losses(3000, 4, 1, 3))
     yield lambda: _first(proofs.io_faults(1, 2, 2))
     yield lambda: _first(proofs.damaged_bytes(37))
-    yield lambda: _first(proofs.damaged_bytes(5, ("journal", "mark")))
+    yield lambda: _first(proofs.damaged_bytes(23, ("journal", "mark")))
 
 
 TALLIES = tuple(_tallies())
