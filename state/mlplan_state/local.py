@@ -8,7 +8,6 @@ written.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import secrets
@@ -24,14 +23,13 @@ from mlplan.spi.schema import STRING, Argument, BlockSchema
 from mlplan.spi.store import Conflict, Head, Holder, Lock, StoreDamaged, StoreError
 from mlplan_state import locking
 from mlplan_state.blobs import Blobs
+from mlplan_state.common import check_workspace, serial_of, tag_of
 from mlplan_state.files import Files, write_durably
 from mlplan_state.history import History
 from mlplan_state.journal import Journal, check_journal, journal_path
 from mlplan_state.locking import LocalLock
 
 DEFAULT_FOLDER = ".mlplan/state"
-_SERIAL = re.compile(rb'"serial"\s*:\s*(\d{1,15})\b')
-_WORKSPACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _JOURNAL = re.compile(r"journal\.(\d{1,15})\.jsonl")
 
 
@@ -51,11 +49,7 @@ class LocalStore:
         files: Files | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        if _WORKSPACE.fullmatch(workspace) is None:
-            raise StoreError(
-                "Invalid workspace name", f'"{workspace}" may hold letters, digits, ".", "_" and "-" only.'
-            )
-        self.folder = Path(root) / str(settings.get("path") or DEFAULT_FOLDER) / workspace
+        self.folder = Path(root) / str(settings.get("path") or DEFAULT_FOLDER) / check_workspace(workspace)
         self._files = files or Files()
         self._clock = clock
         self._mutex = threading.RLock()
@@ -76,7 +70,7 @@ class LocalStore:
 
     def initialise(self, document: bytes, serial: int = 0) -> None:
         """Write the first document. Raises: Conflict when there is a state already, even a damaged one."""
-        if _serial_of(document) != serial:
+        if serial_of(document) != serial:
             raise StoreError("Not a first document", f"The first document of this state has serial {serial}.")
         with self._mutex, self._guard(None, self.folder):
             self._files.make_folder(self.folder)
@@ -86,14 +80,21 @@ class LocalStore:
                     raise Conflict("State exists already", f"{self.folder} holds a state; nothing was changed.")
                 temporary = lock.temporary(self._state)
                 write_durably(self._files, temporary, document)
-                lock.verify()
-                self._files.replace(temporary, self._state)
+                self._first(temporary)
                 self._files.sync_folder(self.folder)
                 Journal.create(self._files, self.folder, serial)
                 self._mark()
                 self._history.keep(serial, document, lock.temporary(self.folder / f"history-{serial}"))
             finally:
                 lock.release()
+
+    def _first(self, temporary: Path) -> None:
+        """Give the first document its name, never over another one: this process may have slept, its lock be lost."""
+        try:
+            self._files.link(temporary, self._state)
+        except FileExistsError:
+            raise Conflict("State exists already", f"{self.folder} holds a state; nothing was changed.") from None
+        self._files.unlink(temporary)
 
     def read_head(self) -> Head:
         """Return the newest snapshot. Raises: StoreDamaged when it is absent, empty, cut short or older
@@ -125,10 +126,10 @@ class LocalStore:
                 raise StoreDamaged("State document is too large", str(error)) from None
         if not document.strip():
             raise StoreDamaged("State document is empty", f"{self._state} is empty; a state is never empty after init.")
-        serial = _serial_of(document)
+        serial = serial_of(document)
         if serial is None:
             raise StoreDamaged("State document is unreadable", f"{self._state} does not say its serial: cut or edited.")
-        return Head(serial, document, _tag(document))
+        return Head(serial, document, tag_of(document))
 
     def read_log(self, serial: int) -> Iterator[bytes]:
         """Yield the lines after snapshot `serial`. Raises: StoreDamaged when acknowledged lines are
@@ -168,7 +169,7 @@ class LocalStore:
         be there, whole).
         """
         held = _ours(lock)
-        if _serial_of(document) != serial or serial <= expected.serial:
+        if serial_of(document) != serial or serial <= expected.serial:
             raise StoreError("Wrong serial", f"Serial {serial} cannot follow {expected.serial} with this document.")
         with self._mutex, self._guard(held, self._state):
             held.verify()
@@ -178,24 +179,24 @@ class LocalStore:
                 )
             self._journal(expected.serial, held)
             self._put(document, serial, held)
-            return Head(serial, document, _tag(document))
+            return Head(serial, document, tag_of(document))
 
     def replace_damaged(self, document: bytes, serial: int, lock: Lock) -> Head:
         """Put `document` in place of a head that cannot be read; what was there is kept beside it. For repair alone."""
         held = _ours(lock)
         with self._mutex, self._guard(held, self._state):
             held.verify()
-            if _serial_of(document) != serial or serial < self.next_serial():
+            if serial_of(document) != serial or serial < self.next_serial():
                 raise StoreError("Wrong serial", f"The document must have serial {self.next_serial()} or higher.")
             self._set_aside()
             self._put(document, serial, held)
-            return Head(serial, document, _tag(document))
+            return Head(serial, document, tag_of(document))
 
     def next_serial(self) -> int:
         """Return a serial higher than everything that was ever here, as far as the files tell. For repair alone."""
         with self._guard(None, self.folder):
             state = self._files.read(self._state) if self._files.exists(self._state) else b""
-            return max(_serial_of(state) or 0, self._history.newest(), *self._journals(), 0) + 1
+            return max(serial_of(state) or 0, self._history.newest(), *self._journals(), 0) + 1
 
     def _journals(self) -> list[int]:
         return [int(m[1]) for m in map(_JOURNAL.fullmatch, self._files.names(self.folder)) if m]
@@ -244,7 +245,7 @@ class LocalStore:
 
     def keep_history(self, serial: int, document: bytes) -> str:
         """Keep an older snapshot that comes from another store; return its key. Raises: StoreError."""
-        if _serial_of(document) != serial:
+        if serial_of(document) != serial:
             raise StoreError("Wrong serial", f"This is not the document of serial {serial}.")
         with self._mutex, self._guard(None, self.folder):
             temporary = self.folder / f"history-{serial}.{secrets.token_hex(4)}.tmp"
@@ -381,22 +382,17 @@ def _ours(lock: Lock) -> LocalLock:
     return lock
 
 
-def _serial_of(document: bytes) -> int | None:
-    match = _SERIAL.search(document[:1024])
-    return int(match[1]) if match else None
-
-
 def _lines(data: bytes) -> list[bytes]:
     lines = data.split(b"\n")
     return lines[:-1] if not lines[-1] else lines
-
-
-def _tag(document: bytes) -> str:
-    return hashlib.sha256(document).hexdigest()
 
 
 def _initialiser(now: float) -> Holder:
     import getpass
     import socket
 
-    return Holder(getpass.getuser(), socket.gethostname(), os.getpid(), now, "init", "")
+    try:
+        who = getpass.getuser()
+    except (KeyError, OSError):  # a container whose user has no name
+        who = str(os.getuid())
+    return Holder(who, socket.gethostname(), os.getpid(), now, "init", "")

@@ -160,7 +160,7 @@ class DiskFiles(Files):
         for folder in reversed((path, *path.parents)):
             if str(folder) not in self.disk.folders:
                 self._step("mkdir", folder)
-                self.disk.folders[str(folder)] = Folder()
+                self.disk.folders.setdefault(str(folder), Folder())  # another process may have made it meanwhile
 
     def open(self, path: Path, flags: int) -> int:
         if self.dead:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import orjson
 
-from mlplan.ledger import codec
+from mlplan.ledger import codec, repair
 from mlplan.ledger.records import Record, State
 from mlplan.ledger.replay import LedgerMisuse
 from mlplan.ledger.session import Ledger, open_store
-from mlplan.spi.store import Holder, StoreDamaged, StoreError
+from mlplan.spi.store import Conflict, Holder, StoreDamaged, StoreError
 from mlplan.spi.store_kit import CHECKS
 from mlplan_state.files import Files
 from mlplan_state.local import LocalStore
@@ -62,6 +64,78 @@ def probe_documents() -> str:
     unknown = {**sealed, "format": 0}
     nothing = orjson.dumps({**unknown, "checksum": codec.checksum_of(unknown)})
     return _must(StoreError, lambda: codec.decode(newer)) or _must(StoreDamaged, lambda: codec.decode(nothing))
+
+
+def probe_rival_init() -> str:
+    """Who sleeps anywhere in `init` does not overwrite the state that another one made meanwhile."""
+    for at in range(40):
+        disk, seen = Disk(), [-1]
+
+        def before(operation: str, path: str, at: int = at, disk: Disk = disk, seen: list[int] = seen) -> None:
+            seen[0] += 1
+            if seen[0] == at:
+                other = local(DiskFiles(disk))
+                if other._files.exists(other.folder):
+                    other.break_lock()
+                with contextlib.suppress(Conflict):
+                    Ledger(other).initialise("other")
+
+        lineage = "mine"
+        try:
+            Ledger(local(DiskFiles(disk, before))).initialise("mine")
+        except StoreError:
+            lineage = "other"
+        found = open_store(local(DiskFiles(disk.copy()))).state.lineage
+        if found != lineage and seen[0] >= at:
+            return f"asleep at {at}: told {lineage}, there is {found}"
+    return ""
+
+
+def probe_old_document() -> str:
+    """A document much older than the history is refused, and repair takes no serial that was there before."""
+    disk = Disk()
+    work = Work(lambda: local(DiskFiles(disk)), 1, 3)
+    work.initialise()
+    folder = next(path for path in disk.folders if path.endswith("/default"))
+    early = bytes(disk.inodes[disk.folders[folder].names["state.json"]].data)
+    for run in (1, 3, 4):
+        work.run(f"run{run}", run)
+    store = local(DiskFiles(disk))
+    lock = store.lock(HOLDER, 0)
+    if problem := _must(StoreError, lambda: store.replace_damaged(b'{"serial": 2}', 2, lock)):
+        return problem
+    if problem := _must(StoreError, lambda: store.replace_damaged(b'{"serial": 9}', 8, lock)):
+        return problem
+    disk.inodes[disk.folders[folder].names["state.json"]].data[:] = early
+    return _must(StoreDamaged, lambda: store.read_head())
+
+
+def probe_set_aside() -> str:
+    """What a repair sets aside is durable before the new document is: at any power loss the damaged bytes are somewhere."""
+    for at in range(60):
+        disk, seen = Disk(), [-1]
+        Work(lambda d=disk: local(DiskFiles(d)), 1, 1).all()  # type: ignore[misc]
+        folder = next(path for path in disk.folders if path.endswith("/default"))
+        inode = disk.inodes[disk.folders[folder].names["state.json"]]
+        inode.data[:] = inode.data[:-40] + b"by hand"
+        inode.durable = bytes(inode.data)
+        files = DiskFiles(disk)
+
+        def before(operation: str, path: str, at: int = at, files: DiskFiles = files, seen: list[int] = seen) -> None:
+            seen[0] += 1
+            if seen[0] == at:
+                files.dead = True
+                raise Killed
+
+        files.before = before
+        with contextlib.suppress(Killed):
+            store = local(files)
+            repair.restore(store, store.history()[-1][1], HOLDER)
+        for seed in range(12):
+            image, _ = disk.image(random.Random(seed))
+            if not any(data.endswith(b"by hand") for data in image.files().values()):
+                return f"lost at operation {at}"
+    return ""
 
 
 def probe_stranger() -> str:
@@ -219,7 +293,8 @@ def probe_session() -> str:
 
 
 PROBES: tuple[Callable[[], str], ...] = (
-    probe_documents, probe_stranger, probe_future_journal, probe_history_order, probe_session, probe_sleeper,
+    probe_documents, probe_rival_init, probe_old_document, probe_set_aside, probe_stranger, probe_future_journal,
+    probe_history_order, probe_session, probe_sleeper,
 )  # fmt: skip
 
 
