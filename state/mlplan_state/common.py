@@ -19,9 +19,14 @@ _SNAPSHOT = re.compile(r"(\d{1,15})-([0-9a-f]{16})")
 _BLOB = re.compile(r"[A-Za-z0-9][A-Za-z0-9:_.-]{0,127}")
 
 
+def is_workspace(name: str) -> bool:
+    """Tell whether `name` may be the name of a workspace."""
+    return _WORKSPACE.fullmatch(name) is not None
+
+
 def check_workspace(workspace: str) -> str:
     """Return the name of a workspace. Raises: StoreError."""
-    if _WORKSPACE.fullmatch(workspace) is None:
+    if not is_workspace(workspace):
         raise StoreError("Invalid workspace name", f'"{workspace}" may hold letters, digits, ".", "_" and "-" only.')
     return workspace
 

@@ -23,7 +23,7 @@ from mlplan.spi.schema import STRING, Argument, BlockSchema
 from mlplan.spi.store import Conflict, Head, Holder, Lock, StoreDamaged, StoreError
 from mlplan_state import locking
 from mlplan_state.blobs import Blobs
-from mlplan_state.common import check_workspace, serial_of, tag_of
+from mlplan_state.common import check_workspace, is_workspace, serial_of, tag_of
 from mlplan_state.files import Files, write_durably
 from mlplan_state.history import History
 from mlplan_state.journal import Journal, check_journal, journal_path
@@ -322,9 +322,7 @@ class LocalStore:
         with self._guard(None, parent):
             names = self._files.names(parent) if self._files.exists(parent) else []
             return sorted(
-                name
-                for name in names
-                if _WORKSPACE.fullmatch(name) and self._files.exists(parent / name / self._marker.name)
+                name for name in names if is_workspace(name) and self._files.exists(parent / name / self._marker.name)
             )
 
     def remove(self, lock: Lock) -> None:
