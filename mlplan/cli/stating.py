@@ -1,4 +1,7 @@
-"""Commands around the state itself: state list, show, mv, rm, pull, push, history, rollback, diff, repair; history; force-unlock."""
+"""Commands around the state itself: state list, show, mv, rm, pull, push, history, rollback, diff, repair; history; force-unlock.
+
+Reason for its size: twelve commands, each a signature with its help and a few lines; what they share would be torn apart.
+"""
 
 from __future__ import annotations
 
