@@ -65,11 +65,9 @@ def test_broken_files_offer_nothing_and_say_nothing(folder: Path) -> None:
 @pytest.mark.e2e
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_scripts_are_read_by_their_shell(shell: str, tmp_path: Path) -> None:
-    script = mlplan("--show-completion", shell, folder=tmp_path)
-    if script.returncode != 0:  # this typer finds the shell by itself
-        script = mlplan(
-            "--show-completion", folder=tmp_path, environment={"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
-        )
+    # Otherwise typer looks which shell started it, and here that is none of the three.
+    asked = {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    script = mlplan("--show-completion", shell, folder=tmp_path, environment=asked)
     assert "_MLPLAN_COMPLETE" in script.stdout
     program = shutil.which(shell)
     if program is None:
