@@ -1,4 +1,4 @@
-"""Decisions of people: promote (approve), release, override, unlock. Each is written to the history with who and why."""
+"""Decisions of people: promote (approve), abort, release, override, unlock. Each is written to the history with who and why."""
 
 from __future__ import annotations
 
@@ -69,6 +69,21 @@ def release(project: Project, name: str, why: str) -> str:
         return kept, f"released {', '.join(names) or 'the refused snapshot'}"
 
     return _decide(project, name, "release", decide, why, None)
+
+
+def abort(project: Project, name: str, why: str) -> str:
+    """Ask for the end of a rollout that is on its way; the next apply gives all traffic back and rejects its version."""
+
+    def decide(record: Record, state: State) -> tuple[Record, str]:
+        rollout: Mapping[str, Any] = record.attributes.get("rollout") or {}
+        if not rollout or rollout["phase"] in ("finished", "rolled_back"):
+            detail = f"{record.address} has no rollout on its way."
+            raise DiagnosticError(Diagnostic("nothing-to-abort", "No rollout is on its way", detail))
+        words = f"aborted by {holder('', 'abort').who}{': ' + why if why else ''}"
+        kept = replace(record, attributes={**record.attributes, "abort": words})
+        return kept, f"the rollout of {rollout['target']} will be ended"
+
+    return _decide(project, name, "abort", decide, why, None)
 
 
 def override(project: Project, gate: str, why: str, who: str | None) -> str:

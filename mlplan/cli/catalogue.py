@@ -26,6 +26,7 @@ COMMANDS = {
     "state": "stating",
     "workspace": "workspace",
     "promote": "deciding",
+    "abort": "deciding",
     "release": "deciding",
     "override": "deciding",
     "force-unlock": "stating",

@@ -1,4 +1,4 @@
-"""Commands by which people decide: promote, release, override."""
+"""Commands by which people decide: promote, abort, release, override."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ Who = Annotated[str | None, typer.Option("--who", help="In whose name; the curre
 def register(application: typer.Typer) -> None:
     """Add the commands."""
     add(application, promote, examples="mlplan promote fraud@production --reason 'reviewed with risk'")
+    add(application, abort, examples="mlplan abort fraud@production --reason 'wrong pricing table'")
     add(
         application, release,
         examples="""
@@ -52,6 +53,17 @@ def release(
     """End a hold: what was rejected may be tried again by the next apply."""
     opened = project(settings(chdir, var, var_file, workspace))
     sys.stderr.write(decide.release(opened, name, reason) + ". Next: mlplan apply\n")
+    return 0
+
+
+def abort(
+    name: Annotated[str, typer.Argument(help="Whose rollout, as flights@production.")],
+    reason: Reason = "",
+    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "",  # noqa: B006
+) -> int:  # fmt: skip
+    """End a rollout that is on its way: the next apply gives all traffic back and rejects its version."""
+    opened = project(settings(chdir, var, var_file, workspace))
+    sys.stderr.write(decide.abort(opened, name, reason) + ". Next: mlplan apply\n")
     return 0
 
 

@@ -167,10 +167,26 @@ def test_weights_moved_by_hand_are_put_back(project: Delivery) -> None:
     project.settled()
 
 
+def test_aborted_by_hand(project: Delivery) -> None:
+    """Interrupted, aborted, applied: all traffic is back at once, and the version is rejected until it is released."""
+    project.want("good8")
+    with project.load(project.url) as load:
+        process = project.start("apply", "-auto-approve")
+        project.wait_for_line(process, "20 %")
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=120)
+        project.run("abort", "m@prod", "-reason", "the press called")
+        said = project.apply(code=4)
+    assert "the press called" in said
+    none_lost(load)
+    assert project.version(project.url) == "v7"
+    assert "v8 rejected: aborted by" in project.settled()
+
+
 def test_two_applies_at_once(project: Delivery) -> None:
     project.want("good6")
     process = project.start("apply", "-auto-approve")
-    project.wait_for_line(process, "train v8")
+    project.wait_for_line(process, "train v9")
     said = project.run("apply", "-auto-approve", code=6)
     assert "lock" in said
     assert str(process.pid) in said
@@ -193,7 +209,7 @@ def test_altered_artifact_gets_no_traffic(project: Delivery) -> None:
     sealed.write_bytes(sealed.read_bytes() + b"x")
     said = project.apply(code=1)
     assert "artifact-altered" in said
-    assert project.version(project.url) == "v8"
+    assert project.version(project.url) == "v9"
 
 
 def test_destroy_leaves_nothing(project: Delivery) -> None:

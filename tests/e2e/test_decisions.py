@@ -49,7 +49,7 @@ class Told:
         """Run a command and return what it said on one line; fail when the exit code is another."""
         assert self.capsys is not None
         self.capsys.readouterr()
-        seen = run([words[0], f"-chdir={self.folder}", *words[1:]])
+        seen = run([f"-chdir={self.folder}", *words])
         said = self.capsys.readouterr()
         text = re.sub(r"\s+", " ", said.out + said.err)
         assert seen == code, f"exit {seen}, not {code}: {text}"
@@ -105,8 +105,9 @@ def test_only_an_approver_may_promote(told: Told) -> None:
     assert "[nothing-to-promote]" in told("promote", "m@prod", "-who", "ada", code=1)
 
 
-def test_nothing_to_release(told: Told) -> None:
+def test_nothing_to_release_or_to_abort(told: Told) -> None:
     assert "[nothing-rejected]" in told("release", "m@prod", code=1)
+    assert "[nothing-to-abort]" in told("abort", "m@prod", code=1)
     assert "[nothing-rejected]" in told("override", "model.m.gate.perfect", "-reason", "again", code=1)
 
 
