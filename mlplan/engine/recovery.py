@@ -142,7 +142,10 @@ def sweep(
     state = session.state
     try:
         removed = []
-        for owner, orphan in find_orphans(state, runs, [provider(name) for name in dict.fromkeys(names)], kinds):
+        every = {
+            id(found): found for found in (provider(name) for name in dict.fromkeys(names))
+        }  # names may mean the same one
+        for owner, orphan in find_orphans(state, runs, every.values(), kinds):
             if orphan.what == "endpoint" and isinstance(owner, Splits):
                 owner.remove_endpoint(orphan.name)
             elif isinstance(owner, Serves):
