@@ -9,11 +9,12 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Event:
-    """One happening. kind: "step_started", "step_ended", "log", "progress", "look", "weights", "waiting", "note".
+    """One happening. kind: "step_started", "step_ended", "log", "progress", "look", "weights", "alert",
+    "note".
 
     at: seconds since the epoch, filled in by the executor. data: plain JSON, by kind:
     log {line}; progress {done 0..1, metrics}; weights {weights by version in 1/10,000}; look {version, requests, errors, criteria};
-    waiting {for, until}; step_ended {result, summary, seconds}.
+    alert {notify}; step_ended {result, summary, seconds}.
     """
 
     kind: str

@@ -29,11 +29,14 @@ environment "staging" {
 }
 environment "prod" {
   promote_from = environment.staging
-  description  = "uses ${var.token}"
 }
 environment "other" {}
 output "dev" {
   value = environment.dev.ready
+}
+output "token" {
+  value     = "uses ${var.token}"
+  sensitive = true
 }
 """
 
@@ -151,7 +154,11 @@ def test_programs_get_one_document_a_line(mlplan: Mlplan) -> None:
     kinds = [line["kind"] for line in lines[2:-1]]
     assert kinds.count("step_started") == kinds.count("step_ended") == 4
     assert lines[-1]["type"] == "summary"
-    assert (lines[-1]["exit_code"], lines[-1]["left"], lines[-1]["outputs"]) == (0, [], {"dev": True})
+    assert (lines[-1]["exit_code"], lines[-1]["left"], lines[-1]["outputs"]) == (
+        0,
+        [],
+        {"dev": True, "token": "(sensitive)"},
+    )
     code, out, _ = mlplan("apply", "--json")
     assert [json.loads(line)["type"] for line in out.splitlines()] == ["version", "plan", "summary"]
 
@@ -169,9 +176,9 @@ def test_plan_json_follows_its_schema(mlplan: Mlplan) -> None:
     change = next(c for c in document["resource_changes"] if c["address"] == "environment.dev")
     assert change["change"]["actions"] == ["update"]
     assert (change["change"]["before"]["description"], change["change"]["after"]["description"]) == ("none", "x")
-    prod = next(c for c in document["resource_changes"] if c["address"] == "environment.prod")
-    assert prod["change"]["after_sensitive"] == {"description": True}
-    assert prod["change"]["after"]["description"] is None
+    token = document["output_changes"]["token"]
+    assert (token["after_sensitive"], token["after"]) == (True, None)
+    assert "value" not in document["planned_values"]["outputs"]["token"]
 
 
 def test_workspaces_are_separate(mlplan: Mlplan) -> None:
@@ -201,7 +208,7 @@ def test_changed_since_selects_by_block_and_says_what_it_left(mlplan: Mlplan, fo
     git(folder, "add", "main.mlplan.hcl")
     git(folder, "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "first")
     code, out, _ = mlplan("plan", "--changed-since", "HEAD")
-    assert "No changes in what was selected." in out
+    assert "Plan: 0 to add" in out
     (folder / "main.mlplan.hcl").write_text(
         FILES.replace('environment "staging" {', 'environment "staging" {\n  port = 8123')
     )
