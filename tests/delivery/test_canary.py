@@ -176,6 +176,7 @@ def test_aborted_by_hand(project: Delivery) -> None:
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=120)
         project.run("abort", "m@prod", "-reason", "the press called")
+        assert "is to be ended: aborted by" in project.run("plan")
         said = project.apply(code=4)
     assert "the press called" in said
     none_lost(load)

@@ -33,7 +33,7 @@ data_contract "rows" {
 environment "prod" {
   rollout "canary" {
     steps         = [20, 100]
-    hold          = "1s"
+    hold          = "4s"
     look_every    = "500ms"
     bake          = "1s"
     give_up_after = "60s"

@@ -91,6 +91,13 @@ class DeploymentKind:
         if needs_rollout or unfinished:
             steps = (*steps, self._rollout_step(desired, wanted, live, where, view))
             reasons = (*reasons, *wanted.reasons)
+            if unfinished and attributes.get("abort"):
+                reasons = (
+                    Reason(
+                        f"the rollout of {(rollout or {}).get('target')} is to be ended: {attributes['abort']}",
+                        Cause.WORLD,
+                    ),
+                )
             if unfinished and not needs_rollout:
                 reasons = (
                     *reasons,
