@@ -12,20 +12,17 @@ from typing import Any
 
 from mlplan.app.compose import Settings, open_project
 from mlplan.engine.memory import Memory
+from mlplan.lang.console import NAME, answer, is_complete
 from mlplan.lang.diagnostic import Diagnostic, DiagnosticError
 from mlplan.lang.evaluate import evaluate
 from mlplan.lang.functions import console_functions
 from mlplan.lang.parse import parse_expression
 from mlplan.lang.reference import references
-from mlplan.lang.scan import scan
 from mlplan.lang.scope import Scope
-from mlplan.lang.show import show
 from mlplan.lang.source import SourceFile
 from mlplan.lang.syntax import Traversal
 from mlplan.lang.values import Value
 
-NAME = "<console>"
-_OPEN = frozenset({"unclosed-bracket"})
 _WHOLE = frozenset({"var", "local", "path", "mlplan", "module", "each", "count"})
 
 
@@ -39,19 +36,20 @@ class Console:
 
     def is_open(self, text: str) -> bool:
         """Tell whether a bracket, a heredoc or an interpolation is still open, so that another line has to follow."""
-        _, problems = scan(SourceFile(NAME, text + "\n"))
-        return any(problem.code in _OPEN for problem in problems)
+        return not is_complete(text + "\n")
 
     def answer(self, text: str) -> str:
         """Return the value of an expression as `terraform console` prints it. Raises: DiagnosticError."""
-        expr, problems = parse_expression(SourceFile(NAME, text))
-        if expr is None or problems:
-            raise DiagnosticError(*problems)
-        bare = [_incomplete(found) for found in references(expr) if found.root in _WHOLE and not found.steps]
+        expr, _ = parse_expression(SourceFile(NAME, text))
+        mentioned = references(expr) if expr is not None else []
+        bare = [_incomplete(found) for found in mentioned if found.root in _WHOLE and not found.steps]
         if bare:
             raise DiagnosticError(*bare)
         self._scope.now = datetime.now(UTC)
-        return show(evaluate(expr, self._scope))
+        shown, problems = answer(text, self._scope)
+        if shown is None:
+            raise DiagnosticError(*problems)
+        return shown
 
     def names(self) -> list[str]:
         """Return what can be typed first: names and functions."""

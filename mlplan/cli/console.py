@@ -69,7 +69,7 @@ def _piped(opened: Console) -> int:
 
 def _tell(opened: Console, text: str) -> bool:
     """Print the answer, or what is wrong; return whether there was one."""
-    from mlplan.app.console import NAME
+    from mlplan.lang.console import NAME
     from mlplan.lang.source import SourceFile
 
     if text.strip() == "help":
