@@ -138,6 +138,20 @@ def probe_set_aside() -> str:
     return ""
 
 
+def probe_pin() -> str:
+    """A pin that was answered for outlives a power loss."""
+    disk = Disk()
+    Work(lambda: local(DiskFiles(disk)), 1, 1).all()
+    store = local(DiskFiles(disk))
+    key = store.history()[0][1]
+    store.pin(key)
+    for seed in range(20):
+        image, _ = disk.image(random.Random(seed))
+        if local(DiskFiles(image.copy())).pinned() != [key]:
+            return "the pin is lost"
+    return ""
+
+
 def probe_stranger() -> str:
     """A journal of another snapshot, an old document, a journal from the future, a lock of another kind: refused."""
     disk = Disk()
@@ -293,7 +307,7 @@ def probe_session() -> str:
 
 
 PROBES: tuple[Callable[[], str], ...] = (
-    probe_documents, probe_rival_init, probe_old_document, probe_set_aside, probe_stranger, probe_future_journal,
+    probe_documents, probe_rival_init, probe_old_document, probe_set_aside, probe_pin, probe_stranger, probe_future_journal,
     probe_history_order, probe_session, probe_sleeper,
 )  # fmt: skip
 

@@ -164,7 +164,7 @@ class Scripted:
         facts = self._read(self._path("endpoint", name))
         if facts is None:
             return EndpointStatus(name, "", "absent")
-        weights = {unit: weight for unit, weight in facts["weights"].items() if weight}
+        weights = dict(facts["weights"])
         return EndpointStatus(
             name, facts["token"], facts["state"], "http://127.0.0.1:1", weights, labels=facts["labels"]
         )
