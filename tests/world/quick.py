@@ -107,7 +107,11 @@ def probe_old_document() -> str:
     if problem := _must(StoreError, lambda: store.replace_damaged(b'{"serial": 9}', 8, lock)):
         return problem
     disk.inodes[disk.folders[folder].names["state.json"]].data[:] = early
-    return _must(StoreDamaged, lambda: store.read_head())
+    if problem := _must(StoreDamaged, lambda: store.read_head()):
+        return problem
+    lock.release()
+    disk.folders[folder].names.pop("state.json")
+    return _must(Conflict, lambda: store.initialise(b'{"serial": 0}'))
 
 
 def probe_set_aside() -> str:
