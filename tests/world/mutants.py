@@ -30,6 +30,7 @@ SECOND_LINES = frozenset(
         # Each of these is followed by another check of the same thing, which the proofs see at work.
         "local.py: if not document.strip()",  # then it has no serial
         "local.py: if serial is None",  # then the ledger finds another serial in it, or none
+        "journal.py: if rest and rest[0] is not None and (rest[0].number == 0) and (not good)",  # only the better message
         # A power loss ends the holder too: what the lock file says after it matters to nobody.
         "locking.py: files.sync(fd)",
         "locking.py: files.sync_folder(path.parent)",
