@@ -11,6 +11,7 @@ from pathlib import Path
 import orjson
 
 from mlplan.ledger import codec, repair
+from mlplan.ledger.journal import Entry, Writer, read
 from mlplan.ledger.records import Record, State
 from mlplan.ledger.replay import LedgerMisuse
 from mlplan.ledger.session import Ledger, open_store
@@ -154,6 +155,22 @@ def probe_pin() -> str:
         if local(DiskFiles(image.copy())).pinned() != [key]:
             return "the pin is lost"
     return ""
+
+
+def probe_journal() -> str:
+    """The chain of lines alone tells a torn end from damage, and a stranger's entry from one of ours."""
+    writer = Writer("0" * 8)
+    entries = [Entry("outputs", 1.0, "r", {"values": {"n": n}}) for n in range(3)]
+    lines = [writer.line(entry, number) for number, entry in enumerate(entries)]
+    if len(read([*lines[:2], lines[2][:-4]], "0" * 8).entries) != 2:
+        return "a torn end is not dropped"
+    broken = lines[1].replace(b'"n":1', b'"n":7')
+    if problem := _must(StoreDamaged, lambda: read([lines[0], broken, lines[2]], "0" * 8)):
+        return f"{problem} for an altered line"
+    if problem := _must(StoreDamaged, lambda: read([lines[0], lines[2]], "0" * 8)):
+        return f"{problem} for a line that was taken out"
+    strange = Writer("0" * 8).line(Entry("alien", 1.0, "r", {}), 0)  # type: ignore[arg-type]
+    return _must(StoreDamaged, lambda: read([strange], "0" * 8))
 
 
 def probe_stranger() -> str:
@@ -311,7 +328,7 @@ def probe_session() -> str:
 
 
 PROBES: tuple[Callable[[], str], ...] = (
-    probe_documents, probe_rival_init, probe_old_document, probe_set_aside, probe_pin, probe_stranger, probe_future_journal,
+    probe_documents, probe_rival_init, probe_old_document, probe_set_aside, probe_pin, probe_journal, probe_stranger, probe_future_journal,
     probe_history_order, probe_session, probe_sleeper,
 )  # fmt: skip
 
