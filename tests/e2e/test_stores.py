@@ -132,10 +132,14 @@ def test_a_state_moves_through_all_stores(services: Services, tmp_path: Path) ->
         refused = mlplan("plan", folder=tmp_path, environment=given)
         assert refused.returncode == 1
         assert "[backend-changed]" in refused.stderr
-        if kind == "local":  # what was left there at the first move: a fresh place is needed, and the move says so
-            assert (
-                "holds a state already" in mlplan("init", "-migrate-state", folder=tmp_path, environment=given).stderr
-            )
+        if (
+            kind == "local"
+        ):  # the copy that the first move left there is in plain text: it is neither used nor overwritten
+            left = (tmp_path / ".mlplan/state/default/state.json").read_bytes()
+            again = mlplan("init", "-migrate-state", folder=tmp_path, environment=given)
+            assert again.returncode == 1
+            assert "Plain text is forbidden" in again.stderr
+            assert (tmp_path / ".mlplan/state/default/state.json").read_bytes() == left
             (tmp_path / ".mlplan/state").rename(tmp_path / "old-state")
         moved = mlplan("init", "-migrate-state", folder=tmp_path, environment=given)
         assert moved.returncode == 0, moved.stderr
