@@ -28,7 +28,7 @@ def validate(settings: Settings) -> tuple[Diagnostic, ...]:
         return tuple(sorted_diagnostics(found))
     told = {(d.span.path, d.span.start) for d in found if d.span is not None and d.is_error}
     more = [*_instances(program), *_plug_ins(program), *program.outputs(lambda _: None)[1]]
-    more += program.checks(lambda _: None)
+    more += [*program.postconditions(lambda _: None), *program.checks(lambda _: None)]
     # What was told while loading makes the same expression fail again.
     fresh = [d for d in more if d.span is None or (d.span.path, d.span.start) not in told]
     return tuple(sorted_diagnostics([*found, *fresh]))

@@ -11,7 +11,7 @@ from mlplan.config.addresses import kind_of
 from mlplan.config.hiding import refuse_secret
 from mlplan.config.names import iterator_name
 from mlplan.config.scopes import ModuleScope
-from mlplan.config.strict import known_words, only
+from mlplan.config.strict import article, known_words, only
 from mlplan.lang.convert import ConversionError, convert
 from mlplan.lang.diagnostic import Diagnostic, DiagnosticError, suggestion
 from mlplan.lang.evaluate import evaluate
@@ -66,7 +66,7 @@ def decode_body(
     for name, argument in schema.arguments.items():
         if (found.get(name) is None and name not in body.attributes) or (name in found and found[name] is None):
             if argument.required:
-                detail = f'{what} needs "{name}": {argument.description}'
+                detail = f'{what[:1].upper()}{what[1:]} needs "{name}": {argument.description}'
                 problems.append(Diagnostic("missing-argument", "A required argument is missing", detail, span=place))
             found[name] = argument.default
     problems += _blocks(body, schema, scope, meta_blocks, what, place, found)
@@ -372,14 +372,13 @@ def _entity(value: Value, type_: ArgumentType, name: str, span: Span) -> Referen
         assert isinstance(reference, Reference)
         if kind_of(reference.address) in type_.kinds:
             return reference
-        detail = f"{name} must be a {type_.text()}, and is {reference}."
+        detail = f"{name} must be {article(type_.text())}, and is {reference}."
         raise DiagnosticError(Diagnostic("wrong-reference", "A reference names the wrong kind", detail, span=span))
-    detail = f"{name} must be a {type_.text()}, written as {type_.kinds[0]}.NAME without quotes."
+    detail = f"{name} must be {article(type_.text())}, written as {type_.kinds[0]}.NAME without quotes."
     raise DiagnosticError(Diagnostic("wrong-reference", "A reference names the wrong kind", detail, span=span))
 
 
 def _wrong(name: str, type_: ArgumentType, value: Any, span: Span) -> Diagnostic:
-    article = "an" if type_.text()[0] in "aeio" else "a"
     shown = (
         "a sensitive value"
         if isinstance(value, Secret)
@@ -390,7 +389,7 @@ def _wrong(name: str, type_: ArgumentType, value: Any, span: Span) -> Diagnostic
     return Diagnostic(
         "wrong-type",
         "A value has the wrong type",
-        f"{name} must be {article} {type_.text()}, and is {shown}.",
+        f"{name} must be {article(type_.text())}, and is {shown}.",
         span=span,
     )
 

@@ -190,6 +190,11 @@ class _Reader:
                 yield (path, "resource", f"{root}.{name}")
             else:
                 self.undeclared(traversal, f"{root}.{name}", [f"{root}.{n}" for n in module.names(root)])
+        else:
+            known = ["var", "local", "module", *sorted(BUILT_IN), *sorted(self.kinds)]
+            hint = "The workspace is mlplan.workspace." if root == "terraform" else suggestion(root, known)
+            detail = f'There is nothing named "{root}" here. References begin with {", ".join(known)}; text stands in quotes.'
+            self.complain("unknown-reference", "Unknown reference", detail, traversal, hint)
 
     def named(self, traversal: Traversal, what: What, name: str | None, known: Mapping[str, object]) -> Iterator[Node]:
         if name is None:

@@ -13,6 +13,7 @@ from mlplan.config.addresses import Key, parse_address
 from mlplan.config.blocks import Lifecycle, Resource, lifecycle
 from mlplan.config.module import Module
 from mlplan.config.scopes import Computed, Evaluation, Item, ModuleScope, Surroundings
+from mlplan.config.strict import article
 from mlplan.lang.diagnostic import Diagnostic, DiagnosticError
 from mlplan.lang.source import SourceFile, Span
 from mlplan.lang.syntax import Block
@@ -128,7 +129,7 @@ class Program:
         scope = ModuleScope(instance.around, self.evaluation(computed), instance.each)
         arguments, problems = decoding.decode_body(
             instance.resource.block.body, self.schemas[instance.kind], scope, decoding.META_ARGUMENTS, decoding.META_BLOCKS,
-            f"a {instance.kind}", instance.span,
+            article(instance.kind), instance.span,
         )  # fmt: skip
         problems += conditions.broken(instance.lifecycle.preconditions, scope, "precondition")
         return arguments, [p if p.address else replace(p, address=instance.address) for p in problems]

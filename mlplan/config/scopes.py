@@ -3,6 +3,8 @@
 An instance is seen as an `Entity`: its configured arguments, evaluated when they are read, under its computed attributes.
 What depends on files and variables alone is evaluated once for the program; what reads computed attributes is evaluated
 once an `Evaluation`, which stands for one state of knowledge about the world.
+
+Reason for its size: scopes, evaluations and the items they evaluate need each other.
 """
 
 from __future__ import annotations

@@ -11,7 +11,17 @@ from mlplan.config.blocks import NAME
 from mlplan.config.module import Module
 from mlplan.config.program import Backend, Import, ProviderConfig, Removed, Rename
 from mlplan.config.scopes import ModuleScope, Surroundings
-from mlplan.config.strict import expression, literal_bool, literal_text, only, plain_text, problem, required, single
+from mlplan.config.strict import (
+    article,
+    expression,
+    literal_bool,
+    literal_text,
+    only,
+    plain_text,
+    problem,
+    required,
+    single,
+)
 from mlplan.lang.diagnostic import Diagnostic, DiagnosticError
 from mlplan.lang.evaluate import evaluate
 from mlplan.lang.reference import as_traversal
@@ -173,7 +183,7 @@ def _moved(block: Block, around: Surroundings, problems: list[Diagnostic]) -> Re
     elif bool(source.kind) != bool(target.kind):
         why = f"{source} and {target} are a module and a block; one cannot become the other."
     elif source.kind != target.kind:
-        why = f"{source} is a {source.kind}, and {target} a {target.kind}; one cannot become the other."
+        why = f"{source} is {article(source.kind)}, and {target} {article(target.kind)}; one cannot become the other."
     elif source == target:
         why = f"from and to are both {source}."
     elif source.kind and source.kind not in around.shared.schemas:

@@ -15,6 +15,11 @@ _SUMMARIES = {
 }
 
 
+def article(words: str) -> str:
+    """Return words with "a" or "an" before them."""
+    return f"{'an' if words[:1] in 'aeio' else 'a'} {words}"
+
+
 def problem(code: str, summary: str, detail: str, span: Span | None, hint: str | None = None) -> Diagnostic:
     """Return an error with a place."""
     return Diagnostic(code, summary, detail, span=span, hint=hint)
@@ -26,7 +31,9 @@ def known_words(
     """Return the error about an argument, block or field that does not exist. other: names of the other sort, for hints."""
     words = list(known)
     code = f"unknown-{what}"
-    detail = f'{where} has no {what} "{name}". ' + (f"It has {', '.join(words)}." if words else f"It has no {what}s.")
+    detail = f'{where[:1].upper()}{where[1:]} has no {what} "{name}". ' + (
+        f"It has {', '.join(words)}." if words else f"It has no {what}s."
+    )
     hint = suggestion(name, [*words, *other])
     if what != "field" and name in other:
         is_block = what == "argument"

@@ -1,0 +1,4 @@
+environment "e" {
+  lifecycle {}
+  lifecycle {}
+}

@@ -1,0 +1,4 @@
+environment "e" {
+  port = 1
+  port = 2
+}

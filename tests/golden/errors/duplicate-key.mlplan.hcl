@@ -1,0 +1,3 @@
+environment "e" {
+  description = keys({ for x in ["a", "a"] : x => 1 })[0]
+}

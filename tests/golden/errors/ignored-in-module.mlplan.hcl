@@ -1,0 +1,8 @@
+module "m" {
+  source = "./m"
+}
+# -- m/m.mlplan.hcl --
+mlplan {
+  backend "local" {}
+}
+environment "e" {}

@@ -1,0 +1,9 @@
+module "m" {
+  source = "./m"
+}
+# -- m/m.mlplan.hcl --
+import {
+  to = environment.e
+  id = "x"
+}
+environment "e" {}

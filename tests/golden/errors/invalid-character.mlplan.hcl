@@ -1,0 +1,3 @@
+environment "e" {
+  port = 1 ; 2
+}

@@ -1,0 +1,3 @@
+environment "e" {
+  depends_on = ["environment.f"]
+}

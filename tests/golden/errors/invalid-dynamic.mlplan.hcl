@@ -1,0 +1,5 @@
+environment "e" {
+  dynamic "rollout" {
+    for_each = ["canary"]
+  }
+}

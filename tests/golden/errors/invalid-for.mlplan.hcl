@@ -1,0 +1,3 @@
+environment "e" {
+  description = [for x in 5 : x]
+}

@@ -1,0 +1,5 @@
+import {
+  to = environment.prodution
+  id = "x"
+}
+environment "production" {}

@@ -1,0 +1,3 @@
+environment "e" {
+  description = { (null) = 1 }
+}

@@ -1,0 +1,5 @@
+environment "e" {
+  lifecycle {
+    ignore_changes = "description"
+  }
+}

@@ -1,0 +1,6 @@
+module "a" {
+  source = "terraform-modules/x"
+}
+module "b" {
+  source = "git::ext::sh -c id"
+}

@@ -1,0 +1,4 @@
+variable "count" {
+  default = 1
+}
+environment "a b" {}

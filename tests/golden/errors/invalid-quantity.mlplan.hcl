@@ -1,0 +1,3 @@
+environment "e" {
+  health = { within = "soon" }
+}

@@ -1,0 +1,7 @@
+removed {
+  from = environment.e
+}
+removed {
+  from = environment.f["k"]
+}
+environment "e" {}

@@ -1,0 +1,3 @@
+environment "e" {}
+# -- mlplan.lock.hcl --
+something "else" {}

@@ -1,0 +1,3 @@
+environment "e" {
+  description = [1)
+}

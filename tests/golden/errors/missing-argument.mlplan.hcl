@@ -1,0 +1,7 @@
+output "o" {}
+model "m" {
+  train {
+    code = ["a"]
+    data = {}
+  }
+}

@@ -1,0 +1,4 @@
+model "m" {
+  task = "regression"
+}
+check "empty" {}

@@ -1,0 +1,7 @@
+module "m" {
+  source = "./m"
+}
+# -- m/m.mlplan.hcl --
+module "again" {
+  source = "../m"
+}

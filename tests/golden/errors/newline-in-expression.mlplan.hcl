@@ -1,0 +1,4 @@
+environment "e" {
+  description = 1 +
+  2
+}

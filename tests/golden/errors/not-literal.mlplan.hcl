@@ -1,0 +1,7 @@
+variable "v" {
+  default   = 1
+  sensitive = local.x
+}
+locals {
+  x = true
+}

@@ -1,0 +1,3 @@
+environment "e" {
+  description = pow(10, 400)
+}

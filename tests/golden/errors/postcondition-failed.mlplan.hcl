@@ -1,0 +1,9 @@
+environment "e" {
+  description = "x"
+  lifecycle {
+    postcondition {
+      condition     = self.description != "x"
+      error_message = "It is ${self.description}."
+    }
+  }
+}

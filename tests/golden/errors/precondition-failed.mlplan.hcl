@@ -1,0 +1,11 @@
+locals {
+  ready = false
+}
+environment "e" {
+  lifecycle {
+    precondition {
+      condition     = local.ready
+      error_message = "Not ready."
+    }
+  }
+}

@@ -1,0 +1,6 @@
+module "m" {
+  source = "./m"
+}
+# -- m/m.mlplan.hcl --
+provider "local" {}
+environment "e" {}

@@ -1,0 +1,7 @@
+variable "v" {
+  default   = "x"
+  sensitive = true
+}
+output "o" {
+  value = "a ${var.v}"
+}

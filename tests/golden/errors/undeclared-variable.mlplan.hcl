@@ -1,0 +1,5 @@
+variable "region" {
+  default = "eu"
+}
+# -- mlplan.vars.hcl --
+regoin = "us"

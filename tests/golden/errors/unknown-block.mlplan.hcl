@@ -1,0 +1,4 @@
+enviroment "e" {}
+environment "f" {
+  rolout "canary" {}
+}

@@ -1,0 +1,6 @@
+mlplan {
+  backend "s33" {}
+}
+environment "e" {
+  provider = dokcer
+}

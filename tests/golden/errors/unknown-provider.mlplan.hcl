@@ -1,0 +1,6 @@
+provider "local" {
+  alias = "eu"
+}
+environment "e" {
+  provider = local.ue
+}

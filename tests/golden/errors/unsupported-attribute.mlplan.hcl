@@ -1,0 +1,4 @@
+environment "e" {
+  description = environment.f.descripton
+}
+environment "f" {}

@@ -1,0 +1,2 @@
+environment {}
+variable "a" "b" {}

@@ -1,0 +1,7 @@
+environment "e" {
+  port = "many"
+}
+variable "v" {
+  type    = list(number)
+  default = "x"
+}

@@ -1,0 +1,3 @@
+mlplan {
+  required_version = ">= 99.0"
+}
