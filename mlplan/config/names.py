@@ -191,9 +191,9 @@ class _Reader:
             else:
                 self.undeclared(traversal, f"{root}.{name}", [f"{root}.{n}" for n in module.names(root)])
         else:
-            known = ["var", "local", "module", *sorted(BUILT_IN), *sorted(self.kinds)]
-            hint = "The workspace is mlplan.workspace." if root == "terraform" else suggestion(root, known)
-            detail = f'There is nothing named "{root}" here. References begin with {", ".join(known)}; text stands in quotes.'
+            roots = ["var", "local", "module", *sorted(BUILT_IN), *sorted(self.kinds)]
+            hint = "The workspace is mlplan.workspace." if root == "terraform" else suggestion(root, roots)
+            detail = f'There is nothing named "{root}" here. References begin with {", ".join(roots)}; text stands in quotes.'
             self.complain("unknown-reference", "Unknown reference", detail, traversal, hint)
 
     def named(self, traversal: Traversal, what: What, name: str | None, known: Mapping[str, object]) -> Iterator[Node]:

@@ -1,0 +1,7 @@
+variable "v" {
+  default   = "x"
+  sensitive = true
+}
+environment "e" {
+  description = "a ${var.v}"
+}
