@@ -107,11 +107,29 @@ def check_imports(imports: Iterable[Import], declared: Declared) -> list[Diagnos
             detail = f"{item.target} is not declared. Write its block first; the import then gives it what is there."
             hint = suggestion(item.target, declared.instances)
             found.append(problem("invalid-import", "This import cannot be used", detail, item.span, hint))
-        elif item.target in seen:
+        else:
+            detail = f"Nothing can be taken over yet, so {item.target} would be made anew. Take the import block out when that is meant."
+            found.append(problem("not-yet", "This cannot be used yet", detail, item.span))
+        if item.target in seen:
             detail = f"{item.target} is imported twice."
             found.append(problem("invalid-import", "This import cannot be used", detail, item.span))
         seen.add(item.target)
     return found
+
+
+def not_carried_out(instances: Iterable[Instance]) -> list[Diagnostic]:
+    """Return a warning for every lifecycle argument that is understood and has no effect yet."""
+    found: dict[int, Diagnostic] = {}
+    for instance in instances:
+        lifecycle = instance.lifecycle
+        names = ["ignore_changes"] if lifecycle.ignore_changes or lifecycle.ignore_all else []
+        names += ["replace_triggered_by"] if lifecycle.replace_triggered_by else []
+        if names:
+            detail = f"lifecycle.{' and lifecycle.'.join(names)} of {instance.address} has no effect yet: every change is planned."
+            found[id(instance.resource)] = Diagnostic(
+                "not-yet", "This cannot be used yet", detail, "warning", span=instance.span
+            )
+    return list(found.values())
 
 
 def has_key(address: Address) -> bool:

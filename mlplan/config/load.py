@@ -73,6 +73,7 @@ def _load(
         *consistency.unknown_providers(expander.instances, settings.providers),
         *consistency.check_moves(settings.moved, settings.removed, declared),
         *consistency.check_imports(settings.imports, declared),
+        *consistency.not_carried_out(expander.instances),
     ]
     program = Program(
         root, sources, _digest(sources, values), top.module, schemas, tuple(expander.instances), settings.providers,
