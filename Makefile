@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 CODE := mlplan providers state tests tools examples
 
-.PHONY: help demo test check accept bench bench-data docs fault fuzz services services-stop clean
+.PHONY: help demo test check accept bench docs fault fuzz services services-stop clean
 .DEFAULT_GOAL := help
 
 help: ## Show the targets
@@ -33,9 +33,6 @@ accept: $(READY) ## Rewrite the recorded outputs of golden tests; read the diffe
 
 bench: $(READY) ## Measure language, plan and state against terraform in the same run; write docs/benchmarks.md
 	@$(BIN)/python tools/bench.py
-
-bench-data: $(READY) ## Measure contracts and drift against other libraries in the same run
-	@$(BIN)/python tools/bench_data.py
 
 fault: $(READY) ## The long fault campaign over the state
 	@$(BIN)/python tools/fault.py
