@@ -9,6 +9,7 @@ own, as are values outside the reference's range and categories it did not have.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -42,6 +43,8 @@ _LEAST_GROUPS = 5
 _ROWS_A_GROUP = 25
 """Bins are merged until each expects about as many rows: distances over many nearly empty bins are mostly noise."""
 _REPLICATES = 1_000
+_RARE = 1e-3
+"""The chance at which values outside of the reference's range are no accident."""
 _CONFIDENCE = 0.95
 
 
@@ -124,12 +127,13 @@ def _measure(left: ColumnProfile, right: ColumnProfile, method: str, random: np.
     elif ordered:
         measure = kolmogorov_smirnov
     else:
-        reference, current = _grouped(reference, current, left.type == "numeric", with_nulls)
+        outside = _left_the_range(reference[:-1], current[:-1]) if left.type == "numeric" else (False, False)
+        reference, current = _grouped(reference, current, left.type == "numeric", outside)
         measure = _BINNED.get(method, _total_variation)
     if ordered:
         reference, current, measure = _beside_missing(left, right, reference, current, measure)
     value = float(measure(reference, current))
-    if ordered and method == "wasserstein":
+    if ordered and method == "wasserstein" and any(_left_the_range(reference[:-1], current[:-1])):
         value = max(value, _mean_shift(left, right))
     null = _resampled(measure, reference, current, random)
     details: dict[str, Any] = {}
@@ -170,21 +174,36 @@ def _total_variation(reference: Counts, current: Counts) -> NDArray[np.float64]:
     return np.asarray(np.abs(p - q).sum(axis=-1) / 2)
 
 
-def _grouped(reference: Counts, current: Counts, numeric: bool, with_nulls: bool) -> tuple[Counts, Counts]:
-    """Merge bins so that each holds enough rows to say something: neighbours of numbers, rare categories into one."""
+def _left_the_range(reference: Counts, current: Counts) -> tuple[bool, bool]:
+    """Return whether more values lie below, and above, the reference's range than chance puts there.
+
+    The edges are the reference's own extremes, so it has no value outside and a window of the same distribution has a
+    few: more than k beyond one end with a chance of (m / (n + m))^(k + 1), since all orders of the values are alike.
+    """
+    n, m = max(float(reference.sum()), 1.0), max(float(current.sum()), 1.0)
+    most = math.log(_RARE) / math.log(m / (n + m))
+    return (reference[0] > 0 or current[0] > most, reference[-1] > 0 or current[-1] > most)
+
+
+def _grouped(reference: Counts, current: Counts, numeric: bool, outside: tuple[bool, bool]) -> tuple[Counts, Counts]:
+    """Merge bins so that each holds enough rows to say something: neighbours of numbers, rare categories into one.
+
+    The last count is that of missing values. outside: whether what lies below and above the range stays apart.
+    """
     groups = int(np.clip(min(reference.sum(), current.sum()) // _ROWS_A_GROUP, _LEAST_GROUPS, _MOST_GROUPS))
-    last = len(reference) - 1 if with_nulls else len(reference)
-    values = reference[:last]
-    if numeric:  # outside of the range stays apart: it is what a reference of quantiles never shows
+    values = reference[:-1]
+    if numeric and len(values) > 2:
         inside = np.cumsum(values[1:-1]) - values[1:-1] / 2
         label = 1 + np.minimum(groups - 1, inside * groups / max(values[1:-1].sum(), 1.0)).astype(int)
-        labels = np.concatenate([[0], label, [groups + 1]])
+        below, above = (0 if outside[0] else label[0]), (groups + 1 if outside[1] else label[-1])
+        labels = np.concatenate([[below], label, [above]])
+    elif numeric:
+        labels = np.arange(len(values))
     else:
         rank = np.argsort(np.argsort(-values[:-1], kind="stable"), kind="stable")
         rare = rank >= _MOST_GROUPS
         labels = np.concatenate([np.where(rare, _MOST_GROUPS, rank), [_MOST_GROUPS + 1]])
-    if with_nulls:
-        labels = np.append(labels, labels.max() + 1)
+    labels = np.append(labels, groups + _MOST_GROUPS)
     _, labels = np.unique(labels, return_inverse=True)
     merged = np.stack([np.bincount(labels, weights=counts) for counts in (reference, current)])
     merged = merged[:, merged.sum(axis=0) > 0]
