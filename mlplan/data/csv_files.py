@@ -8,12 +8,17 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mlplan.data.engine import QueryFailed
 
-_LONGEST_HEADER = 4 * 2**20
+LONGEST_LINE = 4 * 2**20
+"""Bytes of the longest line that is read."""
+
+_LONGEST_HEADER = LONGEST_LINE
+_CHUNK = 2**20
 _MOST_COLUMNS = 20_000
 _BOMS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16", b"\xff\xfe\x00\x00": "UTF-32", b"\x00\x00\xfe\xff": "UTF-32"}
 _MAGICS = {
@@ -38,15 +43,49 @@ def headers_of(paths: Sequence[Path]) -> Headers:
     for path in paths:
         try:
             found.setdefault(_header(path), []).append(path)
-        except (OSError, EOFError, gzip.BadGzipFile) as error:
+        except (OSError, EOFError, zlib.error) as error:
             raise QueryFailed("read", f"the file cannot be read: {error}", path) from error
         except ValueError as error:
             raise QueryFailed("read", str(error), path) from error
     return found
 
 
+def is_compressed(path: Path) -> bool:
+    """Tell whether a file's name says that it is compressed."""
+    return path.suffix.lower() in (".gz", ".zst")
+
+
+def _check_end(path: Path) -> None:
+    """Refuse a last line that is too long: reading in parallel, the engine leaves it out without a word.
+    A gzip file is read through for it, which also proves its checksum, to which the engine does not look.
+    """
+    if path.suffix.lower() == ".gz":
+        _check_gzip(path)
+        return
+    size = path.stat().st_size
+    if is_compressed(path) or size <= LONGEST_LINE:
+        return
+    with path.open("rb") as file:
+        file.seek(max(0, size - LONGEST_LINE - 3))
+        end = file.read().rstrip(b"\r\n")
+        if len(end) > LONGEST_LINE and b"\n" not in end and b"\r" not in end:
+            raise ValueError(f"its last line is longer than {LONGEST_LINE // 2**20} MiB; such a line is not read.")
+
+
+def _check_gzip(path: Path) -> None:
+    length = 0
+    with gzip.open(path) as file:
+        while chunk := file.read(_CHUNK):
+            first, last = chunk.find(b"\n"), chunk.rfind(b"\n")
+            length = length + len(chunk) if first < 0 else max(length + first, len(chunk) - last - 1)
+            if length > LONGEST_LINE:
+                raise ValueError(f"it has a line longer than {LONGEST_LINE // 2**20} MiB; such a line is not read.")
+            length = length if first < 0 else len(chunk) - last - 1
+
+
 def _header(path: Path) -> tuple[str, ...]:
     text = _first_text(path)
+    _check_end(path)
     try:
         names = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter(path), strict=True), None)
     except csv.Error as error:
@@ -67,12 +106,10 @@ def _header(path: Path) -> tuple[str, ...]:
 
 def _first_text(path: Path) -> str:
     """Return the file's beginning with the whole header in it. Raises ValueError when it is no UTF-8 text."""
-    raw = path.open("rb")
-    with raw if path.suffix.lower() != ".gz" else gzip.GzipFile(fileobj=raw) as file:
+    with path.open("rb") as raw, raw if path.suffix.lower() != ".gz" else gzip.GzipFile(fileobj=raw) as file:
         data = file.readline(_LONGEST_HEADER)
         while data.count(b'"') % 2 and len(data) < _LONGEST_HEADER and (more := file.readline(_LONGEST_HEADER)):
             data += more  # a name in quotes may hold a line break
-    raw.close()
     for magic, what in (*_BOMS.items(), *_MAGICS.items()):
         if data.startswith(magic):
             raise ValueError(

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlplan.data.csv_files import Headers, delimiter, headers_of
+from mlplan.data.csv_files import LONGEST_LINE, Headers, delimiter, headers_of, is_compressed
 from mlplan.data.json_files import Layout, layout_of
 
 if TYPE_CHECKING:
@@ -20,10 +20,7 @@ FILE = "mlplan:file"
 PARQUET_ROW = "file_row_number"
 """Column that the engine adds to Parquet rows: position in the file, from 0."""
 
-_LONGEST_LINE = 4 * 2**20
-"""Bytes of the longest CSV line or JSON document that is read."""
-
-_BUFFER = 2 * _LONGEST_LINE
+_BUFFER = 2 * LONGEST_LINE
 
 
 def text(value: str) -> Expr:
@@ -117,10 +114,11 @@ def _csv_options(names: Sequence[str], paths: Sequence[Path], missing: Sequence[
         "header": exp.true(),
         "delim": text(delimiter(paths[0])),
         "comment": text(""),
+        "parallel": exp.false() if any(map(is_compressed, paths)) else exp.true(),
         "quote": text('"'),
         "escape": text('"'),
         "nullstr": exp.Array(expressions=[text(value) for value in ("", *missing)]),
-        "max_line_size": exp.Literal.number(_LONGEST_LINE),
+        "max_line_size": exp.Literal.number(LONGEST_LINE),
         "buffer_size": exp.Literal.number(_BUFFER),  # otherwise many times the longest line, for every thread
     }
 
@@ -131,7 +129,7 @@ def _json_options(columns: Sequence[str], layout: Layout) -> Mapping[str, Expr]:
     options: dict[str, Expr] = {
         "format": text(layout),
         "records": text("true"),
-        "maximum_object_size": exp.Literal.number(_LONGEST_LINE),
+        "maximum_object_size": exp.Literal.number(LONGEST_LINE),
     }
     if columns:
         fields = [exp.PropertyEQ(this=exp.to_identifier(c, quoted=True), expression=text("JSON")) for c in columns]

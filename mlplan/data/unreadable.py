@@ -21,6 +21,7 @@ _SENTENCES = (
     ),
     (r"Line: (\d+).*unterminated quote", "line {0} has a quote that is never closed, or text after a closing quote."),
     (r"Line: (\d+).*Invalid unicode", "line {0} is not text in UTF-8. Write the file in UTF-8."),
+    (r"Parallel CSV Reader currently does not support", "it has a line that is too long to be read."),
     (r"Maximum line size of (\d+) bytes exceeded", "it has a line of more than {0} bytes; such a line is not read."),
     (
         r"state machine reached an invalid state",
