@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable
-from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from mlplan.lang.diagnostic import Diagnostic, DiagnosticError
 from mlplan.lang.explain import too_deep
 from mlplan.lang.grammar import Shape
 from mlplan.lang.mask import Mask, Unit
+from mlplan.lang.node import changed
 from mlplan.lang.numbers import parse_number
 from mlplan.lang.scan import Kind
 from mlplan.lang.source import SourceFile, Span
@@ -327,7 +327,7 @@ class Converter:
         """Apply `.name`, `.0` or `[key]`; behind a full splat, to every element."""
         span = Span(self.path, source.span.start, self.units[_last(step)].end)
         if isinstance(source, Splat) and source.full:
-            return replace(source, each=self.apply(source.each, step), span=span)
+            return changed(source, each=self.apply(source.each, step), span=span)
         if step[0] == "get_attr":
             return GetAttr(source, self.name(step[2]), span)
         if step[0] == "short_index":
@@ -343,7 +343,7 @@ class Converter:
         """Return a splat over `source`; behind a full splat, one over every element."""
         span = Span(self.path, source.span.start, self.units[end].end)
         if isinstance(source, Splat) and source.full:
-            return replace(source, each=self.splat(source.each, marker, full, end), span=span)
+            return changed(source, each=self.splat(source.each, marker, full, end), span=span)
         return Splat(source, SplatItem(self.span(marker, marker)), full, span)
 
     def attribute_splat(self, shape: Shape) -> Expr:

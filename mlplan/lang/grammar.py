@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from mlplan.lang.mask import Mask
+from mlplan.lang.treecache import TreeCache
 
 Shape: TypeAlias = list[Any]
 """[rule, child, child, …]: a child is a Shape or the number of a unit."""
@@ -38,6 +39,7 @@ class ShapeCache:
 
     def __init__(self, path: Path | None = None) -> None:
         self.path = path
+        self.trees = TreeCache(path.parent / "trees" if path is not None else None, _grammar_version() if path else "")
         self.shapes: dict[str, Shape] = {}
         self.new_units = 0
         self._loaded = path is None

@@ -5,7 +5,10 @@ Each top-level argument or block is parsed by itself, so that one mistake does n
 
 from __future__ import annotations
 
+import gc
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from mlplan.lang.build import Converter
 from mlplan.lang.diagnostic import Diagnostic, DiagnosticError
@@ -41,13 +44,31 @@ def parse(source: SourceFile, cache: ShapeCache | None = None) -> tuple[Body, li
     problem = _unreadable(source)
     if problem is not None:
         return Body({}, (), whole), [problem]
-    cache.new_units = 0
-    tokens, problems = scan(source, base=1 if source.text.startswith("\ufeff") else 0)
-    parser = _Parser(source, tokens, cache)
-    parser.problems.extend(problems)
-    body = parser.file(whole, broken=bool(problems))
-    cache.save()
+    with _collector_at_rest():
+        known = cache.trees.get(source.path, source.text)
+        if known is not None:
+            return known, []
+        cache.new_units = 0
+        tokens, problems = scan(source, base=1 if source.text.startswith("\ufeff") else 0)
+        parser = _Parser(source, tokens, cache)
+        parser.problems.extend(problems)
+        body = parser.file(whole, broken=bool(problems))
+        cache.save()
+        if not parser.problems:
+            cache.trees.put(source.text, body)
     return body, parser.problems
+
+
+@contextmanager
+def _collector_at_rest() -> Iterator[None]:
+    """Keep the garbage collector off: a tree makes many objects and no garbage, and each round would look at all of them."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def parse_expression(source: SourceFile, cache: ShapeCache | None = None) -> tuple[Expr | None, list[Diagnostic]]:

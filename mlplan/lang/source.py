@@ -5,8 +5,10 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass, field
 
+from mlplan.lang.node import node
 
-@dataclass(frozen=True, slots=True)
+
+@node
 class Span:
     """A stretch of one file.
 

@@ -6,14 +6,14 @@ Every node is frozen and carries the span it was read from. Nothing here compute
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypeAlias
 
+from mlplan.lang.node import node
 from mlplan.lang.source import Span
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Literal:
     """A number, bool, null, or a string without interpolation."""
 
@@ -21,7 +21,7 @@ class Literal:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Text:
     """Literal text of a template, escapes already resolved, `~` and heredoc indentation already applied."""
 
@@ -29,7 +29,7 @@ class Text:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class TemplateIf:
     """A `%{ if }` directive with its two branches."""
 
@@ -39,7 +39,7 @@ class TemplateIf:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class TemplateFor:
     """A `%{ for }` directive. `key_name` is None in its one-name form."""
 
@@ -50,7 +50,7 @@ class TemplateFor:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Template:
     """A string with interpolations or directives. `wraps`: it is one bare `${…}`, whose value keeps its type."""
 
@@ -59,7 +59,7 @@ class Template:
     wraps: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class TupleExpr:
     """`[a, b]`."""
 
@@ -67,7 +67,7 @@ class TupleExpr:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class ObjectItem:
     """One `key = value`. A bare name as key is a `Literal`; a computed key is written in parentheses."""
 
@@ -76,7 +76,7 @@ class ObjectItem:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class ObjectExpr:
     """`{ a = 1 }`."""
 
@@ -84,7 +84,7 @@ class ObjectExpr:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Unary:
     """`-a` or `!a`."""
 
@@ -93,7 +93,7 @@ class Unary:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Binary:
     """`a + b` and its kin."""
 
@@ -103,7 +103,7 @@ class Binary:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Conditional:
     """`a ? b : c`."""
 
@@ -113,7 +113,7 @@ class Conditional:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class ForExpr:
     """`[for …]` (key is None) or `{for …}`. `group`: the `...` form, values with equal keys make tuples."""
 
@@ -127,14 +127,14 @@ class ForExpr:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class SplatItem:
     """Stands for the element at hand inside `Splat.each`."""
 
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Splat:
     """`a[*].b` (full) and `a.*.b`: `each` is evaluated once for every element of `source`."""
 
@@ -144,7 +144,7 @@ class Splat:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Index:
     """`a[b]`, and the older `a.0`."""
 
@@ -153,7 +153,7 @@ class Index:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class GetAttr:
     """`a.b`."""
 
@@ -162,7 +162,7 @@ class GetAttr:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class ScopeRef:
     """The first name of a reference, looked up in the scope."""
 
@@ -170,7 +170,7 @@ class ScopeRef:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Call:
     """`f(a, b...)`. `expand_final`: the last argument is a list whose elements are the arguments."""
 
@@ -181,7 +181,7 @@ class Call:
     name_span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Parens:
     """`(a)`."""
 
@@ -209,7 +209,7 @@ Expr: TypeAlias = (
 TemplatePart: TypeAlias = Text | TemplateIf | TemplateFor | Expr
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Attribute:
     """`name = expr`. `span` covers all of it."""
 
@@ -219,7 +219,7 @@ class Attribute:
     name_span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Block:
     """`type "label" { … }`. `span` covers all of it, `header_span` type and labels, for messages."""
 
@@ -237,7 +237,7 @@ class Block:
         return Span(self.span.path, self.type_span.start, last.end)
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Body:
     """Arguments by name, in written order, and blocks in written order."""
 
@@ -246,21 +246,21 @@ class Body:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class AttributeStep:
     """`.name` of a reference."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class IndexStep:
     """`[key]` of a reference, with a literal key."""
 
     key: str | int
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Traversal:
     """A reference as far as it is static: `var.a["b"].c` up to the first computed index or splat."""
 
@@ -281,9 +281,9 @@ def _step_text(step: AttributeStep | IndexStep) -> str:
     return f"[{step.key}]"
 
 
-def children(node: TemplatePart) -> Iterator[TemplatePart]:
-    """Yield the nodes directly below `node`, in written order (names bound by `for` are not taken into account)."""
-    match node:
+def children(part: TemplatePart) -> Iterator[TemplatePart]:
+    """Yield the nodes directly below `part`, in written order (names bound by `for` are not taken into account)."""
+    match part:
         case Template(parts=parts):
             yield from parts
         case TemplateIf(condition=condition, then=then, otherwise=otherwise):

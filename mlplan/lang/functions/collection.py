@@ -134,10 +134,10 @@ def coalescelist(*values: Value) -> Value:
     """Return the first list that is not empty."""
     if not values:
         raise FunctionError("at least one argument is required")
+    if not all(isinstance(value, (tuple, ListValue, Unknown)) for value in values):
+        raise FunctionError("coalescelist arguments must be lists or tuples")
     for value in values:
-        if not isinstance(value, (tuple, ListValue, Unknown)):
-            raise FunctionError("coalescelist arguments must be lists or tuples")
-        if isinstance(value, Unknown) or (value if isinstance(value, tuple) else value.items):
+        if isinstance(value, Unknown) or items_of(value):
             return value
     raise FunctionError("no non-null arguments")
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from mlplan.lang.convert import ConversionError, convert, list_of, map_of, set_of
 from mlplan.lang.diagnostic import DiagnosticError
 from mlplan.lang.functions.registry import Family, FunctionError, Parameter
-from mlplan.lang.types import ANY, BOOL, NUMBER, STRING, ListType, MapType, SetType, Type
+from mlplan.lang.types import ANY, BOOL, NUMBER, STRING, ListType, MapType, SetType, Type, friendly
+from mlplan.lang.unify import convertible
 from mlplan.lang.values import (
     Entity,
     ListValue,
@@ -67,8 +68,12 @@ def _marked_items(value: Value, what: str) -> tuple[Any, bool]:
     inner, taint = bare(value)
     if inner is None:
         return Null(_COLLECTIONS[what](ANY)), taint
-    if isinstance(inner, (Unknown, Null)):
+    if isinstance(inner, Unknown):
         return inner, taint
+    if isinstance(inner, Null):
+        if not convertible(inner.type, _COLLECTIONS[what](ANY)):
+            raise FunctionError(f"cannot convert {friendly(inner.type)} to {what} of any single type", 0)
+        return Null(_COLLECTIONS[what](getattr(inner.type, "element", ANY))), taint
     wanted = (dict, MapValue, Entity) if what == "map" else (tuple, ListValue, SetValue)
     if not isinstance(inner, wanted):
         raise FunctionError(f"cannot convert to {what} of any single type", 0)

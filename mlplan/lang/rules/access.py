@@ -12,7 +12,19 @@ from mlplan.lang.numbers import whole
 from mlplan.lang.syntax import Expr, GetAttr, Index, Splat, SplatItem
 from mlplan.lang.types import ANY, NUMBER, STRING, ListType, MapType, ObjectType, SetType, TupleType, Type, friendly
 from mlplan.lang.unify import unify
-from mlplan.lang.values import Entity, ListValue, MapValue, SetValue, Unknown, Value, bare, is_null, secret, type_of
+from mlplan.lang.values import (
+    Entity,
+    ListValue,
+    MapValue,
+    Null,
+    SetValue,
+    Unknown,
+    Value,
+    bare,
+    is_null,
+    secret,
+    type_of,
+)
 
 SPLAT = "(splat)"
 _NOT_THERE = "The given key does not identify an element in this collection value"
@@ -164,6 +176,9 @@ def splat(evaluator: Evaluator, expr: Splat) -> Value:
         if not isinstance(source, tuple):
             of = unify([type_of(value) for value in done])
             result = ListValue(done, of) if of is not None else done
+    elif isinstance(source, Null) and isinstance(source.type, (ListType, SetType, TupleType)):
+        detail = "A splat goes through the elements of a list, and this list is null."
+        raise evaluator.fail(expr, "null-value", "Splat of null value", detail, at=expr.source)
     elif is_null(source):
         result = ()
     else:
