@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mlplan.lang.convert import ConversionError, convert
-from mlplan.lang.diagnostic import Diagnostic, DiagnosticError, suggestion
+from mlplan.lang.diagnostic import Diagnostic, DiagnosticError, is_too_costly, suggestion
 from mlplan.lang.functions.registry import Function, FunctionError, Parameter
 from mlplan.lang.show import Verbatim
 from mlplan.lang.survey import survey
@@ -21,6 +21,7 @@ from mlplan.lang.values import (
     bare,
     bare_deep,
     elements,
+    holds_secret,
     is_null,
     normal,
     secret,
@@ -28,6 +29,9 @@ from mlplan.lang.values import (
 
 if TYPE_CHECKING:
     from mlplan.lang.evaluator import Evaluator
+
+
+_UNSAID = "a sensitive value does not fit here; to keep it, no more is said about it"
 
 
 @dataclass(slots=True)
@@ -60,7 +64,7 @@ def call_function(evaluator: Evaluator, expr: Call) -> Value:
     if prepared.unknown is not None:
         result: Value = Unknown(function.result, prepared.unknown.origin)
     else:
-        result = _run(evaluator, expr, function, prepared.values)
+        result = _run(evaluator, expr, function, prepared.values, arguments)
     return secret(result) if taint else result
 
 
@@ -139,7 +143,7 @@ def _argument(
     try:
         converted = convert(value, parameter.type)
     except ConversionError as error:
-        raise _invalid(evaluator, expr, parameter, str(error), at) from None
+        raise _invalid(evaluator, expr, parameter, error.message if tainted else str(error), at) from None
     if not parameter.marked and unknown is not None:
         prepared.unknown = prepared.unknown or unknown
     return converted
@@ -150,13 +154,20 @@ def _invalid(evaluator: Evaluator, expr: Call, parameter: Parameter, why: str, a
     return evaluator.fail(expr, "invalid-argument", "Invalid function argument", detail, at=at)
 
 
-def _run(evaluator: Evaluator, expr: Call, function: Function, values: list[Value]) -> Value:
+def _run(
+    evaluator: Evaluator, expr: Call, function: Function, values: list[Value], arguments: Sequence[Value]
+) -> Value:
     try:
         given = [evaluator.scope, *values] if function.scoped else values
         result = function.implementation(*given)
-    except FunctionError as error:
-        raise _refused(evaluator, expr, function, error) from None
-    except ConversionError as error:
+    except (FunctionError, ConversionError, DiagnosticError) as error:
+        if not is_too_costly(error) and any(map(holds_secret, arguments)):
+            argument = getattr(error, "argument", None)
+            raise _refused(evaluator, expr, function, FunctionError(_UNSAID, argument)) from None
+        if isinstance(error, DiagnosticError):
+            raise
+        if isinstance(error, FunctionError):
+            raise _refused(evaluator, expr, function, error) from None
         raise _refused(evaluator, expr, function, FunctionError(str(error))) from None
     if isinstance(result, str):
         evaluator.budget.produce(len(result))

@@ -48,6 +48,11 @@ class DiagnosticError(Exception):
         self.diagnostics = diagnostics
 
 
+def is_too_costly(error: Exception) -> bool:
+    """Tell whether an error says that the budget of an evaluation is spent; nothing may go on after that."""
+    return isinstance(error, DiagnosticError) and any(d.code == "expression-too-costly" for d in error.diagnostics)
+
+
 def has_errors(diagnostics: Iterable[Diagnostic]) -> bool:
     """Tell whether any diagnostic is an error."""
     return any(d.is_error for d in diagnostics)

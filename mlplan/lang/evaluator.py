@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from mlplan.lang.convert import ConversionError, convert
-from mlplan.lang.diagnostic import Diagnostic, DiagnosticError
+from mlplan.lang.diagnostic import Diagnostic, DiagnosticError, is_too_costly
 from mlplan.lang.reference import references
 from mlplan.lang.scope import Scope
 from mlplan.lang.show import show_brief
@@ -47,7 +47,7 @@ class Evaluator:
         try:
             return self.eval(expr), None
         except DiagnosticError as error:
-            if any(d.code == "expression-too-costly" for d in error.diagnostics):
+            if is_too_costly(error):
                 raise
             return None, error
 

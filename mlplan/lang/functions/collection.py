@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from mlplan.lang.convert import ConversionError, convert, list_of, map_of
+from mlplan.lang.convert import convert, list_of
 from mlplan.lang.functions import sets
 from mlplan.lang.functions.registry import Family, FunctionError, Parameter
 from mlplan.lang.functions.text import graphemes
 from mlplan.lang.numbers import Coarse, calculate, whole
 from mlplan.lang.operators import equal
 from mlplan.lang.scope import Scope
-from mlplan.lang.types import ANY, BOOL, NUMBER, STRING, ListType, MapType, SetType, TupleType, Type
+from mlplan.lang.types import ANY, BOOL, NUMBER, STRING, ListType, SetType, TupleType
 from mlplan.lang.unify import unify
 from mlplan.lang.values import (
     Entity,
@@ -47,7 +47,8 @@ def items_of(value: Value, number: int = 0, words: str = "list, set, or tuple") 
     raise FunctionError(f"argument must be a {words}", number)
 
 
-def _ordered(value: Value, number: int = 0) -> tuple[Value, ...]:
+def ordered(value: Value, number: int = 0) -> tuple[Value, ...]:
+    """Return the elements of a list or tuple; a set has none in order. Raises FunctionError."""
     if isinstance(value, SetValue):
         raise FunctionError("argument must be a list or tuple, not a set, which has no order", number)
     return items_of(value, number, "list or tuple")
@@ -153,7 +154,7 @@ def concat(scope: Scope, *lists: Value) -> Value:
     """Return all elements of all lists, one after the other."""
     if not lists:
         raise FunctionError("at least one argument is required")
-    rows = [_ordered(one, number) for number, one in enumerate(lists)]
+    rows = [ordered(one, number) for number, one in enumerate(lists)]
     scope.budget.produce(8 * sum(map(len, rows)))
     joined = tuple(item for row in rows for item in row)
     if all(isinstance(one, ListValue) for one in lists):
@@ -187,7 +188,8 @@ def element(values: Value, index: Decimal) -> Value:
     """Return an element by its number, counted round and round."""
     inner, taint = bare(values)
     if isinstance(inner, Unknown):
-        return inner
+        result: Value = Unknown(getattr(inner.type, "element", ANY), inner.origin)
+        return secret(result) if taint else result
     if isinstance(inner, SetValue):
         raise FunctionError("cannot read elements from a set, which has no order; use tolist() first", 0)
     items = items_of(inner, 0, "list or tuple")
@@ -229,73 +231,13 @@ def flatten(scope: Scope, values: Value) -> Value:
 @_family.add(("list", ANY), ("value", ANY), result=NUMBER)
 def index(values: Value, wanted: Value) -> Value:
     """Return the number of the first element that equals the value."""
-    items = _ordered(values)
+    items = ordered(values)
     if not items:
         raise FunctionError("cannot search an empty list")
     for position, item in enumerate(items):
         if _same(item, wanted):
             return Coarse(position)
     raise FunctionError("item not found")
-
-
-@_family.add(Parameter("inputMap", ANY, marked=True))
-def keys(values: Value) -> Value:
-    """Return the keys of a map or object, sorted."""
-    inner, taint = bare(values)
-    if isinstance(inner, Unknown):
-        return Unknown(ListType(STRING), inner.origin)
-    names = tuple(sorted(pairs_of(inner)))
-    result: Value = ListValue(names, STRING) if isinstance(inner, MapValue) else names
-    return secret(result) if taint else result
-
-
-@_family.add(Parameter("mapping", ANY, marked=True))
-def values(mapping: Value) -> Value:
-    """Return the values of a map or object, in the order of the keys."""
-    inner, taint = bare(mapping)
-    if isinstance(inner, Unknown):
-        return Unknown(ANY, inner.origin)
-    pairs = pairs_of(inner)
-    found = tuple(pairs[key] for key in sorted(pairs))
-    result: Value = ListValue(found, inner.element) if isinstance(inner, MapValue) else found
-    return secret(result) if taint else result
-
-
-@_family.add(
-    Parameter("inputMap", ANY, marked=True),
-    Parameter("key", STRING, marked=True),
-    rest=Parameter("default", ANY, True, True),
-)
-def lookup(mapping: Value, key: Value, *default: Value) -> Value:
-    """Return the value of a key, or the default."""
-    inner, taint = bare(mapping)
-    name, key_taint = bare(key)
-    if len(default) > 1:
-        raise FunctionError("lookup() takes two or three arguments")
-    for value in (inner, name):
-        if isinstance(value, Unknown):
-            return Unknown(ANY, value.origin)
-    pairs = pairs_of(inner)
-    if name in pairs:
-        found = pairs[name]
-    elif default:
-        found = _default(inner, default[0])
-    else:
-        raise FunctionError(
-            "the given object has no attribute of that name"
-            if not isinstance(inner, MapValue)
-            else "the given key is not in the map"
-        )
-    return secret(found) if taint or key_taint else found
-
-
-def _default(mapping: Value, default: Value) -> Value:
-    if not isinstance(mapping, MapValue) or mapping.element == ANY:
-        return default
-    try:
-        return convert(default, mapping.element)
-    except ConversionError:
-        raise FunctionError("the default value must have the same type as the map elements", 2) from None
 
 
 @_family.add(("values", _LIST), ("keys", _LIST), ("searchset", _LIST))
@@ -309,31 +251,6 @@ def matchkeys(found: ListValue, keys_: ListValue, wanted: ListValue) -> Value:
     wanted_keys = {key_of(item) for item in list_of(wanted.items, of).items}
     pairs = zip(found.items, list_of(keys_.items, of).items, strict=True)
     return ListValue(tuple(v for v, k in pairs if key_of(k) in wanted_keys), found.element)
-
-
-@_family.add(rest=Parameter("maps", ANY, null=True, marked=True), scoped=True)
-def merge(scope: Scope, *maps: Value) -> Value:
-    """Return all pairs of all maps and objects; later ones win, null ones do not count."""
-    done: dict[str, Value] = {}
-    taint = False
-    kinds: list[Value] = []
-    for number, one in enumerate(maps):
-        inner, tainted = bare(one)
-        taint = taint or tainted
-        if is_null(inner):
-            continue
-        if isinstance(inner, Unknown):
-            return secret(Unknown(ANY, inner.origin)) if taint else Unknown(ANY, inner.origin)
-        kinds.append(inner)
-        pairs = pairs_of(inner, number)
-        scope.budget.produce(64 * len(pairs))
-        done.update(pairs)
-    result: Value = {key: done[key] for key in sorted(done)}
-    if kinds and all(isinstance(kind, MapValue) for kind in kinds):
-        of: list[Type] = [kind.element for kind in kinds if isinstance(kind, MapValue)]
-        if all(one == of[0] for one in of):
-            result = map_of(done, of[0])
-    return secret(result) if taint else result
 
 
 @_family.add(Parameter("list", ANY, marked=True))
@@ -365,16 +282,25 @@ def range_(*params: Decimal) -> Value:
     if (limit - start) * step < 0:
         word = "greater" if step > 0 else "less"
         raise FunctionError(f"end must be {word} than start when step is {'positive' if step > 0 else 'negative'}")
+    whole_ones = [whole(number) for number in (start, limit, step)]
+    if None not in whole_ones:
+        counted = range(*(number for number in whole_ones if number is not None))
+        _check_range(len(counted[: _MAX_RANGE + 1]))
+        return ListValue(tuple(map(Decimal, counted)), NUMBER)
     numbers: list[Value] = []
     number = start
     while (number < limit) if step > 0 else (number > limit):
-        if len(numbers) >= _MAX_RANGE:
-            raise FunctionError(
-                f"more than {_MAX_RANGE} values were generated; either decrease the difference or increase the step"
-            )
+        _check_range(len(numbers) + 1)
         numbers.append(number)
         number = calculate("+", number, step)
     return ListValue(tuple(numbers), NUMBER)
+
+
+def _check_range(count: int) -> None:
+    if count > _MAX_RANGE:
+        raise FunctionError(
+            f"more than {_MAX_RANGE} values were generated; either decrease the difference or increase the step"
+        )
 
 
 @_family.add(Parameter("list", ANY, shallow=True))
@@ -410,33 +336,6 @@ def sort(values: ListValue) -> Value:
     if any(map(is_null, values.items)):
         raise FunctionError("given list element is null; a null string cannot be sorted", 0)
     return ListValue(tuple(sorted(values.items, key=str)), STRING)
-
-
-@_family.add(("values", ANY))
-def transpose(mapping: Value) -> Value:
-    """Return a map of lists turned round: from each text to the keys it was listed under."""
-    given = convert(mapping, MapType(ListType(STRING)))
-    turned: dict[str, list[Value]] = {}
-    for key, names in pairs_of(given).items():
-        if is_null(names) or any(map(is_null, names.items)):
-            raise FunctionError("the lists must not be null, nor hold null")
-        for name in names.items:
-            turned.setdefault(str(name), []).append(key)
-    lists: dict[str, Value] = {name: ListValue(tuple(sorted(turned[name], key=str)), STRING) for name in sorted(turned)}
-    return MapValue(lists, ListType(STRING))
-
-
-@_family.add(("keys", ListType(STRING)), Parameter("values", ANY, shallow=True))
-def zipmap(names: ListValue, found: Value) -> Value:
-    """Return a map from keys to values of the same position."""
-    items = _ordered(found, 1)
-    if len(names.items) != len(items):
-        raise FunctionError(f"number of keys ({len(names.items)}) does not match number of values ({len(items)})")
-    if any(map(is_null, names.items)):
-        raise FunctionError("keys must not be null", 0)
-    pairs = {str(name): item for name, item in zip(names.items, items, strict=True)}
-    done = {name: pairs[name] for name in sorted(pairs)}
-    return MapValue(done, found.element) if isinstance(found, ListValue) else done
 
 
 FUNCTIONS += _family.functions

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from mlplan.lang.convert import ConversionError, convert, list_of, map_of, set_of
-from mlplan.lang.diagnostic import DiagnosticError
+from mlplan.lang.diagnostic import DiagnosticError, is_too_costly
 from mlplan.lang.functions.registry import Family, FunctionError, Parameter
 from mlplan.lang.types import ANY, BOOL, NUMBER, STRING, ListType, MapType, SetType, Type, friendly
 from mlplan.lang.unify import convertible
@@ -147,7 +147,7 @@ def try_(evaluator: Any, expr: Call) -> Value:
         try:
             return evaluator.eval(argument)  # type: ignore[no-any-return]
         except DiagnosticError as error:
-            if any(d.code == "expression-too-costly" for d in error.diagnostics):
+            if is_too_costly(error):
                 raise
             reasons.extend(d.detail for d in error.diagnostics)
     raise FunctionError("no expression succeeded: " + " ".join(reasons))
@@ -161,7 +161,7 @@ def can(evaluator: Any, expr: Call) -> Value:
     try:
         value = evaluator.eval(expr.arguments[0])
     except DiagnosticError as error:
-        if any(d.code == "expression-too-costly" for d in error.diagnostics):
+        if is_too_costly(error):
             raise
         return False
     inner = bare_deep(value)[0]

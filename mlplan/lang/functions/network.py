@@ -13,6 +13,7 @@ from mlplan.lang.values import ListValue, Value
 
 _family = Family()
 FUNCTIONS = _family.functions
+_LARGEST = 2**129
 Network = IPv4Network | IPv6Network
 
 
@@ -30,6 +31,8 @@ def _network(prefix: str) -> Network:
 
 
 def _int(value: Decimal, number: int) -> int:
+    if abs(value) > _LARGEST:
+        raise FunctionError("the number is larger than any network", number)
     found = whole(value)
     if found is None:
         raise FunctionError("a whole number is required", number)

@@ -51,7 +51,8 @@ def log(num: Decimal, base: Decimal) -> Value:
 def _natural_log(num: Decimal, argument: int) -> float:
     if num < 0:
         raise FunctionError("the logarithm of a negative number does not exist", argument)
-    return math.log(float(num)) if num else -math.inf
+    size = float(num)
+    return math.log(size) if size else -math.inf
 
 
 @_family.add(("num", NUMBER), ("power", NUMBER), result=NUMBER)

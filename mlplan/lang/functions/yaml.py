@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import re
 from collections.abc import Iterator
 from decimal import Decimal
@@ -39,7 +40,7 @@ def yamlencode(scope: Scope, value: Value) -> Value:
     written = io.StringIO()
     emitter = StyledEmitter(written)
     frame = (events.StreamStartEvent(), events.DocumentStartEvent(), events.DocumentEndEvent(), events.StreamEndEvent())
-    for event in (*frame[:2], *_events(scope, value), *frame[2:]):
+    for event in itertools.chain(frame[:2], _events(scope, value), frame[2:]):
         emitter.emit(event)
     return written.getvalue()
 
@@ -124,7 +125,7 @@ class _Nodes:
 
     def data(self, node: Any, depth: int) -> Any:
         """Return the data of a node."""
-        self.scope.budget.step()
+        self.scope.budget.step(5)
         if depth > 100:
             raise FunctionError("the YAML is nested too deep", 0)
         if node.id == "scalar":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from mlplan.lang.convert import convert
 from mlplan.lang.diagnostic import DiagnosticError
 from mlplan.lang.evaluator import Evaluator, rule
@@ -44,6 +46,8 @@ def binary_(evaluator: Evaluator, expr: Binary) -> Value:
     try:
         if unknown is None:
             result = binary(expr.operator, left, right)
+            if isinstance(result, Decimal) and result:
+                evaluator.budget.step(abs(result.adjusted()) if result.is_finite() else 1)  # long numbers take long
         else:
             if expr.operator not in ("==", "!="):
                 operand(left, OPERAND_TYPE[expr.operator], "left")
