@@ -3,7 +3,7 @@
 # MLPLAN_EXTRAS: names of optional dependencies, with commas; .ci/run asks for all of them.
 set -eu
 python="${1:-python3}"
-extras="${MLPLAN_EXTRAS:-local,examples,dev,s3,postgres,services,lsp,plots}"
+extras="${MLPLAN_EXTRAS:-local,examples,dev,s3,postgres,services,lsp}"
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
   echo "mlplan needs Python 3.11 or newer; $python is $("$python" --version 2>&1). Try: make demo PYTHON=python3.12" >&2
   exit 1
