@@ -19,7 +19,7 @@ demo: $(READY) ## The tour: seven steps of real delivery on real flights, under 
 	@$(BIN)/python tools/demo.py
 
 test: $(READY) ## All tests but the long campaigns, under ten minutes on two cores
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 3 --dist loadfile
 
 check: $(READY) ## Format, lint, types, arrows between rooms, sizes
 	@$(BIN)/ruff format --check $(CODE)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
 
 from tools.services import Services
+
+# A terminal's width, which some runners hand on to their workers, would change what commands print.
+os.environ.pop("COLUMNS", None)
 
 
 @pytest.fixture(scope="session")

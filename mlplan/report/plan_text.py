@@ -149,7 +149,10 @@ def _left(plan: Plan, style: Style) -> list[str]:
     if not plan.left:
         return []
     lines = [style.paint("Left out", "bold"), ""]
-    lines += [f"    {one_line(text, max(style.width - 4, 40))}" for text in plan.left[:MOST_LEFT]]
+    room = max(style.width - 6, 40)
+    for text in plan.left[:MOST_LEFT]:
+        first, *more = textwrap.wrap(one_line(text, 2000), room, break_on_hyphens=False) or [""]
+        lines += [f"    {first}", *(f"      {line}" for line in more)]
     if len(plan.left) > MOST_LEFT:
         lines.append(f"    and {len(plan.left) - MOST_LEFT} more")
     return [*lines, ""]
