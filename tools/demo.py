@@ -189,8 +189,8 @@ def drifted_month(story: Story) -> str:
     with story.load(8) as load:
         time.sleep(24)
         plan = tour.mlplan("plan")
-        plan.line("! breach", "inputs")
-        plan.says("monitor.flights_live", "wind_speed", "retrain", "0 of 4 used")
+        plan.line("! monitor.flights_live")
+        plan.says("inputs: wind_speed PSI", "retrain", "0 of 4 used")
         apply = tour.mlplan("apply", "--unattended")
     result = story.expect_none_lost(load)
     expect_canary(apply, "v5", (10, 50, 100))

@@ -28,7 +28,7 @@ _GATE = re.compile(r"gate (?P<name>\S+) \? (?P<asks>.*?)(?: \((?P<live>v\S+: .*)
 
 def sign_of(change: Change) -> tuple[str, str]:
     """Return the sign of a change and its colour."""
-    if change.breach and not change.steps:
+    if change.breach:
         return "!", "red"
     if (change.surprises or change.blocked) and not change.steps:
         return "!", "yellow"
