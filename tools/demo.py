@@ -35,6 +35,8 @@ from tools.tour import (
 
 RATE = 150.0
 """Requests a second while a canary runs: at 10 % the candidate then sees 15 a second."""
+CALM = 30.0
+"""Requests a second while a model is trained and judged, which then has the processors for itself."""
 PRODUCTION = 'model.flights.deployment["production"]'
 
 
@@ -78,13 +80,23 @@ class Story:
             self.tour.run("python", "prepare.py", "--requests", "4000", "--month", str(month), "--out", where)
         return bodies_of(path)
 
-    def load(self, month: int) -> Load:
+    def load(self, month: int, rate: float = CALM) -> Load:
         """Return a load on production with real rows of a month, to be used in `with`."""
         bodies = self.requests(month)
-        self.tour.say(
-            f"\n# Users of month {month}: {self.rate:.0f} requests a second to {self.url}/predict from here on"
-        )
-        return Load(self.url + "/predict", bodies, self.rate)
+        self.tour.say(f"\n# Users of month {month}: {rate:.0f} requests a second to {self.url}/predict from here on")
+        return Load(self.url + "/predict", bodies, rate)
+
+    def apply_under(self, load: Load, *options: str, code: int = 0) -> Finished:
+        """Apply while users ask: few of them while a model is trained and judged, many while production shifts traffic."""
+
+        def watch(line: str) -> None:
+            if ": train v" in line:
+                load.rate = CALM
+            elif f"{PRODUCTION}: shift traffic" in line and load.rate != self.rate:
+                load.rate = self.rate
+                self.tour.say(f"# {self.rate:.0f} requests a second from here on")
+
+        return self.tour.mlplan("apply", *options, code=code, watch=watch)
 
     def expect_none_lost(self, load: Load) -> LoadResult:
         """Expect every request of a load to have got an answer."""
@@ -133,7 +145,7 @@ def new_month(story: Story) -> str:
     plan = tour.mlplan("plan")
     plan.says("new snapshot", "train.data", "no worse than live")
     with story.load(5) as load:
-        apply = tour.mlplan("apply", "--auto-approve")
+        apply = story.apply_under(load, "--auto-approve")
     result = story.expect_none_lost(load)
     expect_canary(apply, "v2", (10, 50, 100))
     expect(set(result.codes) == {"200"}, "only answers 200", dict(result.codes))
@@ -163,7 +175,7 @@ def bad_in_service(story: Story) -> str:
     tour.edit("main.mlplan.hcl", 'weather        = "raw"', 'weather        = "binned"')
     tour.mlplan("plan").says("weather raw -> binned")
     with story.load(5) as load:
-        apply = tour.mlplan("apply", "--auto-approve", code=4)
+        apply = story.apply_under(load, "--auto-approve", code=4)
     apply.says("rolled back")
     result = story.expect_none_lost(load)
     failed = {
@@ -186,12 +198,12 @@ def drifted_month(story: Story) -> str:
     tour.run("python", "prepare.py", "--add", "6-8")
     tour.mlplan("apply", "--unattended").says("attended apply")
     story.expect_live("v2")
-    with story.load(8) as load:
-        time.sleep(24)
+    with story.load(8, story.rate) as load:
+        time.sleep(14)  # a window of the monitor
         plan = tour.mlplan("plan")
         plan.line("! monitor.flights_live")
         plan.says("inputs: wind_speed PSI", "retrain", "0 of 4 used")
-        apply = tour.mlplan("apply", "--unattended")
+        apply = story.apply_under(load, "--unattended")
     result = story.expect_none_lost(load)
     expect_canary(apply, "v5", (10, 50, 100))
     story.expect_live("v5")

@@ -18,11 +18,10 @@ import sys
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 from urllib.parse import urlsplit
 
 VERSION_HEADER = "x-mlplan-model-version"
@@ -162,18 +161,23 @@ def _quantile(ordered: Sequence[float], quantile: float) -> float:
 
 
 async def _run(
-    url: str, bodies: Sequence[bytes], rate: float, seconds: float | None, stop: threading.Event, timeout: float
+    url: str,
+    bodies: Sequence[bytes],
+    rate: Callable[[], float],
+    seconds: float | None,
+    stop: threading.Event,
+    timeout: float,
 ) -> LoadResult:
     client, tally = _Client(url, timeout), _Tally()
     under_way: set[asyncio.Task[None]] = set()
-    started = time.monotonic()
-    while not stop.is_set() and (seconds is None or tally.sent < rate * seconds):
-        due = started + tally.sent / rate
+    due = started = time.monotonic()
+    while not stop.is_set() and (seconds is None or due < started + seconds):
         await asyncio.sleep(min(0.1, max(0.0, due - time.monotonic())))
         if time.monotonic() < due:
             continue  # a long pause at a low rate: look at `stop` now and then
         task = asyncio.create_task(tally.one(client, bodies[tally.sent % len(bodies)], due))
         tally.sent += 1
+        due += 1 / rate()
         under_way.add(task)
         task.add_done_callback(under_way.discard)
     if under_way:
@@ -197,16 +201,17 @@ def run_load(
     """
     if not bodies or rate <= 0:
         raise ValueError("a load needs at least one body and a rate above zero")
-    return asyncio.run(_run(url, bodies, rate, seconds, stop or threading.Event(), timeout))
+    return asyncio.run(_run(url, bodies, lambda: rate, seconds, stop or threading.Event(), timeout))
 
 
 class Load:
-    """A load in a thread: `with Load(url, bodies, 200) as load: ...`, then `load.result`."""
+    """A load in a thread: `with Load(url, bodies, 200) as load: ...`, then `load.result`. rate: may be set while it runs."""
 
     def __init__(self, url: str, bodies: Sequence[bytes], rate: float, timeout: float = 10.0) -> None:
         self.result: LoadResult | None = None
+        self.rate = rate
         self._stop = threading.Event()
-        self._arguments: tuple[Any, ...] = (url, bodies, rate)
+        self._url, self._bodies = url, bodies
         self._timeout = timeout
         self._thread = threading.Thread(target=self._work, name="load")
 
@@ -221,7 +226,7 @@ class Load:
         self._thread.join()
 
     def _work(self) -> None:
-        self.result = run_load(*self._arguments, stop=self._stop, timeout=self._timeout)
+        self.result = asyncio.run(_run(self._url, self._bodies, lambda: self.rate, None, self._stop, self._timeout))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

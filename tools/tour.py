@@ -21,7 +21,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -104,10 +104,16 @@ class Tour:
         if not self.quiet:
             print(text, flush=True)
 
-    def run(self, *command: str, code: int | None = 0, longest: float = 240) -> Finished:
+    def run(
+        self,
+        *command: str,
+        code: int | None = 0,
+        longest: float = 240,
+        watch: Callable[[str], None] | None = None,
+    ) -> Finished:
         """Run a command in the project's folder, show it with its output, and expect its exit code (None: any).
 
-        Units: `longest` seconds, after which the command is killed.
+        watch: is told each line as it comes. Units: `longest` seconds, after which the command is killed.
         """
         typed = " ".join(command)
         self.say(f"\n$ {typed}")
@@ -131,6 +137,8 @@ class Tour:
             for line in process.stdout:
                 lines.append(line)
                 self.say("  " + line.rstrip("\n"))
+                if watch is not None:
+                    watch(line)
             process.wait()
             limit.cancel()
         self._running = None
@@ -140,9 +148,9 @@ class Tour:
         self.say(f"  [exit {done.code}, {done.seconds:.1f} s]")
         return done
 
-    def mlplan(self, *arguments: str, code: int | None = 0) -> Finished:
+    def mlplan(self, *arguments: str, code: int | None = 0, watch: Callable[[str], None] | None = None) -> Finished:
         """Run the mlplan command."""
-        return self.run("mlplan", *arguments, code=code)
+        return self.run("mlplan", *arguments, code=code, watch=watch)
 
     def edit(self, name: str, before: str, after: str) -> None:
         """Replace text that stands once in a file, and show the difference."""

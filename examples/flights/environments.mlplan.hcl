@@ -18,9 +18,9 @@ environment "production" {
   promote_from = environment.staging
   rollout "canary" {
     steps           = [10, 50, 100]
-    hold            = "4s"
+    hold            = "3s"
     look_every      = "1s"
-    bake            = "3s"
+    bake            = "2s"
     on_failure      = "rollback"
     on_inconclusive = "hold"
     give_up_after   = "90s"

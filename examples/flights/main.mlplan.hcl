@@ -54,7 +54,7 @@ monitor "flights_live" {
   description = "Is production still asked what the model was trained on, and does it answer?"
   model       = model.flights
   environment = environment.production
-  every       = "20s"
+  every       = "12s"
 
   watch "inputs" {
     drift = data_contract.flights.drift.since_training

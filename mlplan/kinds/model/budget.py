@@ -15,7 +15,8 @@ from mlplan.kinds.deployment.spec import Place
 from mlplan.ledger.evidence import Evidence, Verdict
 from mlplan.spi.capabilities import UnitSpec
 
-REQUESTS = 300
+REQUESTS = {"p50_latency": 100, "p95_latency": 200, "p99_latency": 500}
+"""Requests by quantile: enough that the interval of its order statistic has both ends inside the sample."""
 WARM_UP = 20
 QUANTILES = {"p50_latency": 0.5, "p95_latency": 0.95, "p99_latency": 0.99}
 
@@ -31,7 +32,8 @@ def judge(
     if "size" in limits:
         found.append(judge_measured(f"{subject}.size", "size", candidate.size, limits["size"], unit="bytes"))
     if {*QUANTILES, "memory"} & set(limits):
-        samples, memory, problem = _measure(candidate, desired, step, context)
+        count = max((REQUESTS[name] for name in limits if name in REQUESTS), default=min(REQUESTS.values()))
+        samples, memory, problem = _measure(candidate, desired, step, context, count)
         for name in (n for n in (*QUANTILES, "memory") if n in limits):
             where = f"{subject}.{name}"
             if problem:
@@ -45,7 +47,7 @@ def judge(
     return found
 
 
-def _measure(candidate: Any, desired: Desired, step: Step, context: Context) -> tuple[Any, float, str]:
+def _measure(candidate: Any, desired: Desired, step: Step, context: Context, count: int) -> tuple[Any, float, str]:
     """Return latencies in milliseconds, peak memory in bytes, and what went wrong."""
     serves = capabilities.serves(context.provider(desired.provider))
     where = Place(
@@ -60,14 +62,14 @@ def _measure(candidate: Any, desired: Desired, step: Step, context: Context) -> 
             if status.state == "failed" or time.monotonic() > deadline:
                 return None, 0.0, f"the packaged server did not become ready: {status.reason or status.state}"
             time.sleep(0.1)
-        samples, problem = _load(status.addresses[0], candidate, context)
+        samples, problem = _load(status.addresses[0], candidate, context, count)
         usage = serves.inspect_unit(unit.name).usage
         return samples, float(usage.get("memory_bytes", 0.0)), problem
     finally:
         serves.remove_unit(unit.name)
 
 
-def _load(address: str, candidate: Any, context: Context) -> tuple[Any, str]:
+def _load(address: str, candidate: Any, context: Context, count: int) -> tuple[Any, str]:
     import http.client
 
     import numpy as np
@@ -77,7 +79,7 @@ def _load(address: str, candidate: Any, context: Context) -> tuple[Any, str]:
     host, _, port = address.partition(":")
     connection = http.client.HTTPConnection(host, int(port), timeout=30)
     samples = []
-    for number in range(WARM_UP + REQUESTS):
+    for number in range(WARM_UP + count):
         body = json.dumps({"instances": [rows[number % len(rows)]]})
         started = time.perf_counter()
         connection.request("POST", "/predict", body, {"content-type": "application/json"})
