@@ -54,7 +54,9 @@ class Job:
         data = self._named(name)
         columns = self._columns(name)
         try:
-            table = read_table([Path(path) for path in data["paths"]], data.get("format", "parquet"), columns)
+            table = read_table(
+                [Path(path) for path in data["paths"]], data.get("format", "parquet"), columns, data.get("missing", ())
+            )
             return frame_of_table(table, columns)
         except ArtifactError as error:
             raise JobError(f"{error.summary}: {error.detail}") from error

@@ -7,7 +7,7 @@ caused; the exit code is 0, or 1 with such an error. Any other exit is a bug, wi
 
 seal: {output, store, model, task, schema: {columns, strict?, on_violation?}, probe: [row], card?, trust?, lock?,
 result} → {digest, path, size, content_digest, prediction_digest, files_digest, features, classes, flavor, versions}
-predict: {artifact, digest?, paths, format, columns, label?, extra_columns?, key?, trust?, predictions, result} → {rows,
+predict: {artifact, digest?, paths, format, missing?, columns, label?, extra_columns?, key?, trust?, predictions, result} → {rows,
 predictions, seconds}
 """
 
@@ -93,6 +93,7 @@ def _predict(request: Mapping[str, Any]) -> dict[str, Any]:
             extra_columns=tuple(extra),
             trust=request.get("trust") or (),
             digest=request.get("digest"),
+            missing=tuple(request.get("missing") or ()),
         )
     )
     return {"rows": rows, "predictions": request["predictions"], "seconds": round(time.perf_counter() - started, 3)}

@@ -5,7 +5,7 @@ Which files, and their digests, is the core's business.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,19 +18,20 @@ if TYPE_CHECKING:
 BATCH_ROWS = 65_536
 
 
-def batches(paths: Sequence[Path], form: str, columns: Sequence[Column], rows: int = BATCH_ROWS) -> Iterator[pa.Table]:
+def batches(
+    paths: Sequence[Path], form: str, columns: Sequence[Column], rows: int = BATCH_ROWS, missing: Sequence[str] = ()
+) -> Iterator[pa.Table]:
     """Yield tables of at most `rows` rows: files in the given order, rows in file order, memory bounded by one batch.
 
-    form: "parquet" or "csv" (with a header; an empty cell is a missing value).
+    form: "parquet", "csv" (with a header; an empty cell is a missing value) or "json" (a document a line). missing: further
+    texts that stand for no value in CSV. A declared column that a folder named "key=value" gives is taken from there.
     Raises: ArtifactError `missing-data`, `unreadable-data`, `missing-column`, `wrong-type`.
     """
     import pyarrow as pa
 
-    read = {"parquet": _parquet, "csv": _csv}.get(form)
-    if read is None:
-        raise ArtifactError(
-            "unreadable-data", "Cannot read the data", f'The format "{form}" is not known; use "parquet" or "csv".'
-        )
+    if form not in ("parquet", "csv", "json"):
+        detail = f'The format "{form}" is not known; use "parquet", "csv" or "json".'
+        raise ArtifactError("unreadable-data", "Cannot read the data", detail)
     for path in paths:
         if not path.is_file():
             raise ArtifactError(
@@ -38,8 +39,12 @@ def batches(paths: Sequence[Path], form: str, columns: Sequence[Column], rows: i
                 "A data file is missing",
                 f"{path} does not exist any more; it was part of the snapshot.",
             )
+        folders = _folder_values(path, columns)
+        inside = [column for column in columns if column.name not in folders]
         try:
-            for table in read(path, columns, rows):
+            for table in _tables(path, form, inside, rows, missing):
+                for name, value in folders.items():
+                    table = table.append_column(name, pa.array([value] * table.num_rows, pa.string()))
                 yield _typed(table, columns, path)
         except pa.ArrowException as error:
             first = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
@@ -48,11 +53,11 @@ def batches(paths: Sequence[Path], form: str, columns: Sequence[Column], rows: i
             ) from error
 
 
-def read_table(paths: Sequence[Path], form: str, columns: Sequence[Column]) -> pa.Table:
+def read_table(paths: Sequence[Path], form: str, columns: Sequence[Column], missing: Sequence[str] = ()) -> pa.Table:
     """Return all rows as one table; see `batches`."""
     import pyarrow as pa
 
-    tables = list(batches(paths, form, columns))
+    tables = list(batches(paths, form, columns, missing=missing))
     if not tables:
         return pa.table({c.name: pa.array([], type=_arrow_type(c.kind)) for c in columns})
     return pa.concat_tables(tables)
@@ -68,21 +73,53 @@ def _parquet(path: Path, columns: Sequence[Column], rows: int) -> Iterator[pa.Ta
             yield pa.Table.from_batches([batch])
 
 
-def _csv(path: Path, columns: Sequence[Column], rows: int) -> Iterator[pa.Table]:
-    import pyarrow as pa
+def _csv(path: Path, columns: Sequence[Column], rows: int, missing: Sequence[str]) -> Iterator[pa.Table]:
     from pyarrow import csv
 
     convert = csv.ConvertOptions(
         column_types={c.name: _arrow_type(c.kind) for c in columns},
-        null_values=[""],
+        null_values=["", *missing],
         strings_can_be_null=True,
     )
-    with csv.open_csv(path, convert_options=convert) as reader:
+    parse = csv.ParseOptions(delimiter="\t" if ".tsv" in path.name.lower() else ",", newlines_in_values=True)
+    with csv.open_csv(path, convert_options=convert, parse_options=parse) as reader:
         _require(reader.schema.names, columns, path)
-        for batch in reader:
-            table = pa.Table.from_batches([batch])
-            for start in range(0, table.num_rows, rows):
-                yield table.slice(start, rows)
+        yield from _sliced(reader, rows)
+
+
+def _json(path: Path, columns: Sequence[Column], rows: int) -> Iterator[pa.Table]:
+    import pyarrow as pa
+    from pyarrow import json
+
+    # Moments are read as they are written; `_typed` makes them what they are declared to be.
+    texts = ("timestamp", "date")
+    fields = [(c.name, pa.string() if c.kind in texts else _arrow_type(c.kind)) for c in columns]
+    # A column that no document has is missing in all of them, as for the contract's checks.
+    parse = json.ParseOptions(explicit_schema=pa.schema(fields), unexpected_field_behavior="ignore")
+    with pa.input_stream(path, compression="detect") as stream, json.open_json(stream, parse_options=parse) as reader:
+        yield from _sliced(reader, rows)
+
+
+def _sliced(reader: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.Table]:
+    import pyarrow as pa
+
+    for batch in reader:
+        table = pa.Table.from_batches([batch])
+        for start in range(0, table.num_rows, rows):
+            yield table.slice(start, rows)
+
+
+def _tables(path: Path, form: str, columns: Sequence[Column], rows: int, missing: Sequence[str]) -> Iterator[pa.Table]:
+    if form == "parquet":
+        return _parquet(path, columns, rows)
+    return _csv(path, columns, rows, missing) if form == "csv" else _json(path, columns, rows)
+
+
+def _folder_values(path: Path, columns: Sequence[Column]) -> dict[str, str]:
+    """Return the declared columns that folders named "key=value" above a file give."""
+    pairs = (part.partition("=") for part in path.parts[:-1] if "=" in part)
+    declared = {column.name for column in columns}
+    return {name: value for name, _, value in pairs if name in declared}
 
 
 def _require(present: Sequence[str], columns: Sequence[Column], path: Path) -> None:

@@ -145,6 +145,7 @@ def _predictions(
         "digest": artifact,
         "paths": data["paths"],
         "format": data["format"],
+        "missing": data["missing"],
         "columns": data["columns"],
         "label": data["label"],
         "key": data["key"],

@@ -234,6 +234,7 @@ def data_document(address: str, context: Context, snapshot: str | None = None) -
     return {
         "paths": [str(path) for path in pinned.paths(context.root)],
         "format": pinned.format,
+        "missing": list(contract.missing),
         "label": contract.label,
         "key": list(contract.key),
         "columns": [column_document(c) for c in contract.columns.values()],
