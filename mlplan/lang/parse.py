@@ -191,8 +191,8 @@ class _Parser:
             attributes = shape_of(mask, self.cache)[1][1:]
         except GrammarError as error:
             raise DiagnosticError(refused(error, mask.units, self.source, place)) from None
-        if len(attributes) != 1:  # hcl2 reads "a = b c = d" as two arguments
-            unit = next(unit for unit in mask.units if unit.text == "=")
-            raise DiagnosticError(refused(GrammarError(mask.units.index(unit)), mask.units, self.source, place))
+        if len(attributes) != 1:  # hcl2 reads "a = b c = d" as two arguments, and "a = b c {}" as one and a block
+            wrong = next((n for n, unit in enumerate(mask.units) if unit.text == "="), min(1, len(mask.units) - 1))
+            raise DiagnosticError(refused(GrammarError(wrong), mask.units, self.source, place))
         shape: list[object] = attributes[0][-1]
         return shape
