@@ -198,6 +198,7 @@ class Endpoints:
             raise ProviderError(
                 "Envoy does not run",
                 f"Endpoint {name} has no running router; ensuring the endpoint starts it. {router.tail()}".strip(),
+                retryable=True,
             )
         return facts, router
 
