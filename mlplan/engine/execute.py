@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
 from mlplan.engine.context import RunContext
 from mlplan.engine.events import Event
@@ -26,6 +26,10 @@ from mlplan.spi.store import StoreError
 
 FORGET = "forget"
 GOOD = (Result.DONE, Result.UNCHANGED)
+_WAKE = 0.2
+"""Seconds. The main thread handles signals between its waits: without an end to them a Ctrl-C that the system handed to
+another thread would be noticed when the step is over.
+"""
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,10 @@ class Executor:
                     running += 1
                 if not running:
                     break
-                step, outcome = finished.get()
+                try:
+                    step, outcome = finished.get(timeout=_WAKE)
+                except Empty:
+                    continue
                 running -= 1
                 ready.extend(self._settle(step, outcome))
         for step in self._steps:

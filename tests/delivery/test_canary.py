@@ -174,7 +174,8 @@ def test_aborted_by_hand(project: Delivery) -> None:
         process = project.start("apply", "-auto-approve")
         project.wait_for_line(process, "20 %")
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=120)
+        text, _ = process.communicate(timeout=120)
+        assert process.returncode == 5, text
         project.run("abort", "m@prod", "-reason", "the press called")
         assert "is to be ended: aborted by" in project.run("plan")
         said = project.apply(code=4)
