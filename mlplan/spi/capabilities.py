@@ -56,7 +56,10 @@ JobState = Literal["running", "succeeded", "failed", "timed_out", "cancelled", "
 
 @dataclass(frozen=True)
 class JobStatus:
-    """What is known of a job. `handle`: JSON-able facts that find it again (pid, start time, ARN). `tail`: last log lines."""
+    """What is known of a job. `handle`: JSON-able facts that find it again (pid, start time, ARN). `tail`: last log lines.
+
+    A job that something outside of it ended is `lost`: a signal that nobody in it raised, an eviction, a restart of the machine.
+    """
 
     state: JobState
     handle: Mapping[str, Any]
@@ -64,6 +67,11 @@ class JobStatus:
     seconds: float = 0.0
     tail: tuple[str, ...] = ()
     reason: str = ""
+
+    @property
+    def ended_from_outside(self) -> bool:
+        """Tell whether the end says nothing about what ran: it is run again, never judged."""
+        return self.state in ("lost", "cancelled")
 
 
 @runtime_checkable

@@ -39,6 +39,7 @@ _STATES: dict[str, JobState] = {
     "failed": "failed",
     "timed_out": "timed_out",
     "cancelled": "cancelled",
+    "lost": "lost",
 }
 
 
@@ -80,7 +81,7 @@ class Jobs:
         started = float((facts or {}).get("started", 0.0))
         if alive:
             return JobStatus("running", known, seconds=max(0.0, time.time() - started) if started else 0.0, tail=lines)
-        reason = "its supervisor was killed, or the machine restarted, before the job ended"
+        reason = "lost its supervisor before it ended: killed from outside, or the machine restarted"
         return JobStatus("lost", known, tail=lines, reason=reason)
 
     def cancel_job(self, job: JobSpec, handle: Mapping[str, Any]) -> None:
@@ -99,7 +100,7 @@ class Jobs:
         end_marked(_mark(job))
         if was_running and read_json(job.folder / EXIT) is None:
             seconds = round(time.time() - float((facts or {}).get("started", time.time())), 3)
-            document = {"state": "cancelled", "exit_code": None, "reason": "cancelled", "seconds": seconds}
+            document = {"state": "cancelled", "exit_code": None, "reason": "was cancelled", "seconds": seconds}
             write_json(job.folder / EXIT, document)
 
     def _start(self, job: JobSpec) -> None:

@@ -31,6 +31,8 @@ GRACE = 5.0
 _MOST_LOG = 32 * 1024 * 1024
 _TICK = 0.1
 _LOOK = 0.25
+_FROM_OUTSIDE = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPWR})
+"""Signals that a program does not raise by a mistake of its own, as it does SIGSEGV or SIGABRT."""
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -90,7 +92,7 @@ class Supervisor:
         self._drain()
         code = None if self._status is None else os.waitstatus_to_exitcode(self._status)
         if not state:
-            state, reason = ("succeeded", "") if code == 0 else ("failed", _reason_of(code))
+            state, reason = ended_with(code)
         if reason and state != "succeeded":
             self._log.note(reason)
         self._log.close()
@@ -143,9 +145,9 @@ class Supervisor:
         while not self._reap():
             self._read(_TICK)
             if self._cancelled:
-                return "cancelled", "cancelled"
+                return "cancelled", "was cancelled"
             if time.monotonic() - self._started > timeout:
-                return "timed_out", f"still running after {timeout:g} s, the limit"
+                return "timed_out", f"was still running after {timeout:g} s, the limit"
             over = self._over_memory()
             if over:
                 return "failed", over
@@ -205,12 +207,19 @@ class Supervisor:
             continue
 
 
-def _reason_of(code: int | None) -> str:
+def ended_with(code: int | None) -> tuple[str, str]:
+    """Return state and reason of a job that ended without our doing; a shell reports a signal as 128 more than its number."""
+    if code == 0:
+        return "succeeded", ""
     if code is None:
-        return "ended without an exit code"
+        return "lost", "ended without an exit code"
+    number = -code if code < 0 else code - 128
+    if number in _FROM_OUTSIDE:
+        hint = " (the system does that when memory runs out)" if number == signal.SIGKILL else ""
+        return "lost", f"was ended by {signal.Signals(number).name} from outside{hint}"
     if code < 0:
-        return f"killed by {signal.Signals(-code).name}"
-    return f"exit code {code}"
+        return "failed", f"was ended by {signal.Signals(number).name}"
+    return "failed", f"ended with exit code {code}"
 
 
 def main() -> int:

@@ -25,6 +25,7 @@ EVENTS = (
     "kill_target",
     "kill_live",
     "reboot",
+    "kill_jobs",
     "kill_router",
     "router_trouble",
     "killed",
@@ -109,6 +110,14 @@ class Oracle:
             raise BrokenPromiseError(f"{weighted & self.unready} had traffic for a whole tick without being ready")
         self.unready = weighted
 
+    def rejections(self) -> None:
+        """Judge what was rejected: a smoke test that was ended from outside, or whose servers were, is no reason."""
+        assert self.deployer is not None
+        attributes = self.deployer.record.attributes if self.deployer.record else {}
+        for version, facts in (attributes.get("rejected") or {}).items():
+            if str(facts["reason"]).startswith("smoke test") and self.world.smoke != "failed":
+                raise BrokenPromiseError(f"{version} is rejected for a smoke test that did not fail by itself: {facts}")
+
     def settled(self) -> None:
         """Follow the record: a version may be live only after it has baked."""
         assert self.deployer is not None
@@ -165,6 +174,8 @@ class Life:
         elif event == "reboot":
             self.oracle.troubled_until = world.now + 4.0
             world.reboot()
+        elif event == "kill_jobs":
+            world.kill_jobs()
         elif event == "kill_router":
             self.oracle.troubled_until = world.now + 4.0
             world.kill_router()
@@ -282,6 +293,8 @@ def _apply(life: Life) -> list[Outcome] | None:
     except (StoreError, ProviderError) as error:
         life.met[type(error).__name__] += 1
         return None
+    finally:
+        life.oracle.rejections()
     for outcome in outcomes:
         life.met[str(outcome.result)] += 1
         if outcome.result is Result.DONE:

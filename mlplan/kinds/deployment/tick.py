@@ -6,7 +6,6 @@ repeated. `Ticker.run` ticks until the rollout ends, the run is cancelled, or (w
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,13 +13,13 @@ from typing import Any
 from mlplan.engine.events import Event
 from mlplan.engine.kind import Context
 from mlplan.kinds import capabilities
-from mlplan.kinds.deployment import looks
+from mlplan.kinds.deployment import looks, smoke
 from mlplan.kinds.deployment.rollout import Rollout, Seen, decide, target_weight, weights
 from mlplan.kinds.deployment.spec import Place
 from mlplan.kinds.services import Services
 from mlplan.ledger.evidence import Evidence, Verdict
 from mlplan.ledger.records import Record
-from mlplan.spi.capabilities import JobSpec, ProviderError, UnitStatus, VersionCounters
+from mlplan.spi.capabilities import ProviderError, UnitStatus, VersionCounters
 
 POLL = 0.25
 """Seconds between ticks while something starts."""
@@ -158,9 +157,9 @@ class Ticker:
             counters = self._counters()
             confirmed = counters is not None
             judged = looks.Judged(replace(rollout, cursor=looks.cursors(counters))) if counters is not None else None
-        smoke = rollout.smoke
-        if rollout.phase == "provisioning" and target.state == "ready" and self.place.policy.smoke_test and not smoke:
-            smoke = self._smoke(target)
+        tested = rollout.smoke
+        if rollout.phase == "provisioning" and target.state == "ready" and self.place.policy.smoke_test and not tested:
+            tested = self._smoke(rollout, target)
         return Seen(
             now=self._context.now(),
             ready=target.state == "ready",
@@ -168,7 +167,7 @@ class Ticker:
             # Servers that had to be started again answer soon; that they were gone is what counts: see `rollout._lost`.
             stable_ready=stable is None or (stable_was_there and stable.state == "ready"),
             confirmed=confirmed,
-            smoke=smoke,
+            smoke=tested,
             step_verdict=judged.step_verdict if judged else Verdict.INCONCLUSIVE,
             harm=judged.harm if judged else "",
             superseded=superseded,
@@ -194,21 +193,35 @@ class Ticker:
                 return version
         return unit
 
-    def _smoke(self, target: UnitStatus) -> str:
-        """Return "passed", or "failed: …" with the last lines of the test's output."""
-        services: Services = self._context.services
-        command = shlex.split(self.place.policy.smoke_test or "")
-        job = job_spec(
-            self.place, "smoke", target.token, command, services, {"MLPLAN_URL": f"http://{target.addresses[0]}"}
-        )
-        status = self._runs.start_job(job)
-        while status.state == "running":
-            self._context.wait(POLL)
-            status = self._runs.inspect_job(job, status.handle)
-        self._tell("note", f"smoke test {status.state}")
-        if status.state == "succeeded":
-            return "passed"
-        return f"failed: {status.reason or status.state}; {' | '.join(status.tail)}"[:500]
+    def _smoke(self, rollout: Rollout, target: UnitStatus) -> str:
+        """Return the verdict of the smoke test, empty when the servers ended under it: then it is no verdict on them."""
+        attempts = smoke.Attempts(self.place, rollout, self._context.services)
+        url = f"http://{target.addresses[0]}"
+        while True:
+            job = attempts.job(url)
+            if not attempts.begin(job, url):
+                attempts.again("", counts=False)
+                continue
+            status = self._runs.inspect_job(job, {})
+            found = status.state
+            if found in ("failed", "timed_out"):
+                attempts.again("", counts=False)  # nobody saw whether the servers stood all the time
+                continue
+            if found == "absent":
+                status = self._runs.start_job(job)
+            while status.state == "running":
+                self._context.wait(POLL)
+                status = self._runs.inspect_job(job, status.handle)
+            if status.ended_from_outside:
+                self._tell("note", f"the smoke test says nothing: it {status.reason or status.state}; running it again")
+                attempts.again(status.reason or status.state, counts=found in ("absent", "running"))
+                continue
+            now = self._unit(rollout.target)
+            if status.state != "succeeded" and (now.state != "ready" or now.addresses != target.addresses):
+                self._tell("note", "the servers ended under the smoke test, which says nothing then")
+                return ""
+            self._tell("note", f"smoke test {status.state}")
+            return smoke.verdict(status)
 
     def _keep(self, rollout: Rollout, evidence: tuple[Evidence, ...]) -> Rollout:
         attributes: dict[str, Any] = {
@@ -243,15 +256,3 @@ class Ticker:
 
     def _tell(self, kind: str, text: str, data: Mapping[str, Any] | None = None) -> None:
         self._context.tell(Event(kind, self.place.address, text, self._step, data=data or {}))
-
-
-def job_spec(
-    place: Place, purpose: str, token: str, command: list[str], services: Services, environment: Mapping[str, str]
-) -> JobSpec:
-    """Return a job in a folder of its own that runs `command` in the project's root."""
-    name = f"{place.endpoint_name}-{purpose}-{token[:8]}"
-    folder = services.jobs / name
-    folder.mkdir(parents=True, exist_ok=True)
-    if command and command[0] in ("python", "python3"):
-        command = [services.python, *command[1:]]
-    return JobSpec(name, token, tuple(command), folder, services.root, environment, timeout=120.0)

@@ -19,6 +19,8 @@ from mlplan.ledger.records import Operation
 from mlplan.spi.capabilities import JobSpec, JobStatus, Runs
 
 MOST_ATTEMPTS = 1000
+MOST_LOST = 3
+"""In a row, of one run: what ends a job from outside each time is there to stay, and a person has to look."""
 _MANIFEST = "output.json"
 """Digests of what an attempt left, written when its end is first seen: damage after that is noticed."""
 _REFUSED = "refused"
@@ -35,6 +37,11 @@ class Finished:
     def succeeded(self) -> bool:
         """Tell whether it exited with 0."""
         return self.status.state == "succeeded"
+
+    @property
+    def lost(self) -> bool:
+        """Tell whether something from outside ended it: that is no evidence of anything."""
+        return self.status.ended_from_outside
 
     def why(self) -> str:
         """Return why it did not succeed, with the end of its log."""
@@ -67,8 +74,10 @@ class Job:
 def run(step: Step, purpose: str, job: Job, provider_name: str | None, context: Context) -> Finished:
     """Run `job` to its end, or take up the one that an earlier run of the same step started.
 
-    An attempt that failed, was lost or cancelled is left as it is for the curious; the next one gets a folder of its own.
+    An attempt that failed, was lost or cancelled is left as it is for the curious; the next one gets a folder of its own. One
+    that is lost while we wait is followed by another at once, a few times.
     """
+    lost = 0
     runs = capabilities.runs(context.provider(provider_name))
     name = physical_name(f"{step.address}-{purpose}", step.token)
     for attempt in range(1, MOST_ATTEMPTS):
@@ -91,7 +100,14 @@ def run(step: Step, purpose: str, job: Job, provider_name: str | None, context: 
         status = _wait(runs, spec, status, step, context)
         if status.state == "succeeded":
             _remember(folder)
-        return Finished(status, folder)
+        done = Finished(status, folder)
+        lost += status.state == "lost"
+        if status.state == "lost" and lost < MOST_LOST and not context.cancelled.is_set():
+            context.tell(
+                Event("note", step.address, f"attempt {attempt} says nothing: {done.why()}; running it again", step.id)
+            )
+            continue
+        return done
     raise AssertionError("unreachable: a thousand attempts of one step")
 
 

@@ -36,6 +36,8 @@ def test(step: Step, context: Context) -> Outcome:
     spec = desired.arguments["test"][name]
     job = Job(command(str(spec["run"]), context), {}, {}, {}, float(spec.get("timeout") or 600.0))
     done = run(step, f"test-{name}", job, provider_of(desired), context)
+    if done.lost:
+        return _lost(step, f"Test {name}", done)
     verdict = Verdict.PASS if done.succeeded else Verdict.FAIL
     evidence = Evidence(
         f"{step.address}.test.{name}",
@@ -80,6 +82,8 @@ def train(step: Step, context: Context) -> Outcome:
         script=True,
     )
     done = run(step, "train", job, provider_of(desired), context)
+    if done.lost:
+        return _lost(step, "Training", done)
     if not done.succeeded:
         problem = Diagnostic(
             "training-failed",
@@ -91,6 +95,13 @@ def train(step: Step, context: Context) -> Outcome:
     attributes = _with_candidate(record, step, done, context)
     kept = new_record(desired, record, context.lineage, attributes)
     return Outcome(Result.DONE, f"v{step.inputs['version']} trained in {done.status.seconds:.1f} s", kept)
+
+
+def _lost(step: Step, what: str, done: Finished) -> Outcome:
+    """A job that was ended from outside judges nothing: no evidence is kept, and the next apply runs it again."""
+    detail = f"{what} of {step.address} has no result: {done.why()}. That says nothing about the model. Apply again: it is run anew."
+    problem = Diagnostic("job-lost", "A job was ended from outside", detail, address=step.address)
+    return Outcome(Result.FAILED, f"{what.lower()} was ended from outside", diagnostics=(problem,))
 
 
 def _with_candidate(record: Record | None, step: Step, done: Finished, context: Context) -> dict[str, Any]:
@@ -187,6 +198,8 @@ def artifact_job(
         request = {**request, "output": str(output)}
     job = Job((context.services.python, "-m", "mlplan.artifact", verb, "{job}"), request, {}, {}, timeout=3600.0)
     done = run(step, purpose, job, provider_of(desired), context)
+    if done.lost:
+        raise DiagnosticError(*_lost(step, "Sealing" if verb == "seal" else "Evaluation", done).diagnostics)
     path = done.folder / "result.json"
     return (orjson.loads(path.read_bytes()) if path.exists() else None), done
 

@@ -161,3 +161,22 @@ def test_an_abandoned_step_ends_its_job_even_when_its_start_was_never_journaled(
     jobs.cancel_all(operation, None, context)  # type: ignore[arg-type]
     states = {name[:7]: facts["state"] for name, facts in context.world.facts("job").items()}
     assert states == {"model-m": "cancelled", "model-n": "succeeded"}
+
+
+def test_a_job_that_is_lost_is_run_again_at_once_but_not_for_ever(context: Context) -> None:
+    ends = [1]
+
+    def end(call: str, where: str) -> None:
+        if call == "start_job" and where == "after" and ends[0]:
+            ends[0] -= 1
+            context.world.end("job")
+
+    context.world.hook = end
+    assert train(context).succeeded
+    assert "says nothing" in context.told[0]
+    again = Context(context.root, Scripted(context.root / "other"))
+    ends[0] = 99
+    again.world.hook = lambda call, where: again.world.end("job") if (call, where) == ("start_job", "after") else None
+    step = Step("model.n#train", "model.n", "model", "train", "train v1", token("lineage", "model.n#train", 1))
+    done = jobs.run(step, "train", jobs.Job(("python", "train.py"), {}, {}, {}, 60.0), None, again)  # type: ignore[arg-type]
+    assert (done.lost, done.folder.name) == (True, str(jobs.MOST_LOST))
