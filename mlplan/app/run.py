@@ -23,6 +23,7 @@ from mlplan.engine.plain import plain
 from mlplan.engine.plan import make_plan
 from mlplan.engine.recovery import sweep
 from mlplan.engine.types import Action, Outcome, Plan, Result, most_serious
+from mlplan.lang.collector import collector_at_rest
 from mlplan.lang.diagnostic import Diagnostic, DiagnosticError, has_errors
 from mlplan.lang.values import Unknown
 from mlplan.ledger.records import State
@@ -40,9 +41,10 @@ def read_state(project: Project) -> State:
 
 def plan(project: Project, options: Options) -> Plan:
     """Return the plan from the present state, without a lock. What a run left unfinished is part of it."""
-    state = read_state(project)
-    project.pins.follow(moved_addresses(project.program, state))
-    made = make_plan(project.program, state, project.world(), options)
+    with collector_at_rest():
+        state = read_state(project)
+        project.pins.follow(moved_addresses(project.program, state))
+        made = make_plan(project.program, state, project.world(), options)
     began = (state.open_run,) if state.open_run is not None else ()
     return replace(made, unswept=(*state.unswept, *began))
 
@@ -103,7 +105,8 @@ def apply(
     identity = uuid.uuid4().hex[:12]
     with project.ledger.begin(identity, holder(identity, command), command, lock_timeout, command) as session:
         project.pins.follow(moved_addresses(project.program, session.state))
-        made = saved or make_plan(project.program, session.state, project.world(), options)
+        with collector_at_rest():
+            made = saved or make_plan(project.program, session.state, project.world(), options)
         if saved is not None:
             saved_plans.check(project, saved, session.state)
         if has_errors(made.diagnostics):

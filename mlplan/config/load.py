@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mlplan.config import consistency
@@ -17,6 +15,7 @@ from mlplan.config.scopes import Evaluation, ModuleScope, Shared, Surroundings
 from mlplan.config.settings import read_settings
 from mlplan.config.tree import TreeReader
 from mlplan.config.variables import given_values, resolve
+from mlplan.lang.collector import collector_at_rest
 from mlplan.lang.diagnostic import Diagnostic, has_errors
 from mlplan.lang.source import SourceFile
 from mlplan.lang.values import Value, holds_secret, to_python
@@ -34,7 +33,7 @@ def load(
     The program is None when the files cannot be made sense of. With errors it may still be there, so that the rest can be
     looked at: what has a mistake is unknown in it. It must not be planned.
     """
-    with _no_collection():
+    with collector_at_rest():
         return _load(root, schemas, variables, variable_files, environment, workspace)
 
 
@@ -98,18 +97,6 @@ def without_echoes(
         if id(d) in told or d.span is None or (d.span.path, d.span.start) not in places
         or d.code not in ("unsupported-attribute", "unknown-reference", "invalid-index")
     ]  # fmt: skip
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Keep the garbage collector out while many small objects are made that all stay."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _digest(sources: Mapping[str, SourceFile], values: Mapping[str, Value]) -> str:

@@ -31,13 +31,15 @@ def moved_addresses(program: Program, state: State) -> dict[str, str]:
     declared = {instance.address for instance in program.instances}
     moves: dict[str, str] = {}
     for text in state.records:
+        if not rules and text in declared:
+            continue
         address = parse_address(text)
         if address is None:
             continue
         moved = _counted(_followed(address, rules), declared)
         if moved != address:
             moves[text] = str(moved)
-    for text in state.records:
+    for text in state.records if moves else ():
         child = _child_move(text, state, moves)
         if child is not None:
             moves[text] = child

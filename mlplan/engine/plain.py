@@ -9,9 +9,13 @@ from typing import Any
 from mlplan.lang.values import Secret, Unknown
 from mlplan.spi.schema import Rate, Reference
 
+_AS_IT_IS = frozenset({str, bool, int, float})
+
 
 def plain(value: Any) -> Any:
     """Return `value` as JSON types: references as text, unknowns and secrets as marks."""
+    if value is None or value.__class__ in _AS_IT_IS:
+        return value
     if isinstance(value, Mapping):
         return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple | set | frozenset):

@@ -167,7 +167,9 @@ def _order(planning: _Planning) -> list[str]:
     for address, desired in planning.desired.items():
         kind = planning.world.kinds[desired.kind]
         needs[address] = [*desired.dependencies, *kind.requires(desired, planning.view)]
-        planning.desired[address] = replace(desired, dependencies=tuple(dict.fromkeys(needs[address])))
+        every = tuple(dict.fromkeys(needs[address]))
+        if every != desired.dependencies:
+            planning.desired[address] = replace(desired, dependencies=every)
     return graph.in_order(needs)
 
 
@@ -196,7 +198,7 @@ def _plan_one(planning: _Planning, address: str, instances: Mapping[str, Instanc
     if desired.parent is not None:
         planning.below.setdefault(desired.parent, []).append(address)
         planning.renew()  # what was read of its parent lacks it
-    planning.changes[address] = replace(
+    planning.changes[address] = _completed(
         change,
         dependencies=desired.dependencies,
         diagnostics=(*unseen, *change.diagnostics),
@@ -205,6 +207,13 @@ def _plan_one(planning: _Planning, address: str, instances: Mapping[str, Instanc
         after=after(change, desired, kind.schema),
         surprises=seen.surprises,
     )
+
+
+def _completed(change: Change, **fields: Any) -> Change:
+    """Return a change with fields filled in; `replace` would take a third of the time of a plan in which little changes."""
+    done = object.__new__(Change)
+    done.__dict__.update(change.__dict__, **fields)
+    return done
 
 
 def _planned(planning: _Planning, address: str) -> dict[str, Any] | None:

@@ -69,8 +69,14 @@ def _article(words: str) -> str:
     return "an" if words[0] in "aeiou" else "a"
 
 
+_OWN: Mapping[type, Type] = {str: STRING, Decimal: NUMBER, bool: BOOL}
+
+
 def convert(value: Value, to: Type) -> Value:
     """Return `value` as type `to`; null and unknown stay what they are. Raises ConversionError."""
+    own = _OWN.get(value.__class__)
+    if own is not None and (to is own or to is ANY):
+        return value  # most are what they should be
     match value:
         case Secret(inner):
             return Secret(convert(inner, to)) if not isinstance(inner, Secret) else convert(inner, to)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from typing import Literal
 
 from mlplan.lang.source import Span
@@ -69,5 +68,7 @@ def in_order(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
 
 def suggestion(name: str, known: Iterable[str]) -> str | None:
     """Return a "Did you mean" sentence when a known name is close to `name`."""
+    from difflib import get_close_matches  # takes a twentieth of the start, and is needed only when something is wrong
+
     close = get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f'Did you mean "{close[0]}"?' if close else None

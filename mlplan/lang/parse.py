@@ -5,12 +5,10 @@ Each top-level argument or block is parsed by itself, so that one mistake does n
 
 from __future__ import annotations
 
-import gc
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from mlplan.lang.build import Converter
+from mlplan.lang.collector import collector_at_rest
 from mlplan.lang.diagnostic import Diagnostic, DiagnosticError
 from mlplan.lang.explain import refused
 from mlplan.lang.grammar import GrammarError, ShapeCache, default_cache, shape_of
@@ -44,7 +42,7 @@ def parse(source: SourceFile, cache: ShapeCache | None = None) -> tuple[Body, li
     problem = _unreadable(source)
     if problem is not None:
         return Body({}, (), whole), [problem]
-    with _collector_at_rest():
+    with collector_at_rest():
         known = cache.trees.get(source.path, source.text)
         if known is not None:
             return known, []
@@ -57,18 +55,6 @@ def parse(source: SourceFile, cache: ShapeCache | None = None) -> tuple[Body, li
         if not parser.problems:
             cache.trees.put(source.text, body)
     return body, parser.problems
-
-
-@contextmanager
-def _collector_at_rest() -> Iterator[None]:
-    """Keep the garbage collector off: a tree makes many objects and no garbage, and each round would look at all of them."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def parse_expression(source: SourceFile, cache: ShapeCache | None = None) -> tuple[Expr | None, list[Diagnostic]]:

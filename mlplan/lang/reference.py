@@ -15,6 +15,7 @@ from mlplan.lang.syntax import (
     ScopeRef,
     TemplateFor,
     TemplatePart,
+    Text,
     Traversal,
     children,
 )
@@ -29,24 +30,31 @@ def references(expr: Expr) -> list[Traversal]:
 
 def as_traversal(expr: Expr) -> Traversal | None:
     """Return the expression as a static reference, or None when any part of it is something else."""
-    match expr:
-        case ScopeRef(name, span):
-            return Traversal(name, (), span)
-        case GetAttr(source, name, span):
-            inner = as_traversal(source)
-            return None if inner is None else Traversal(inner.root, (*inner.steps, AttributeStep(name)), span)
-        case Index(source, Literal(key), span):
-            inner = as_traversal(source)
-            if inner is None or not isinstance(key, (str, Decimal)):
+    steps: list[AttributeStep | IndexStep] = []
+    inner = expr
+    while True:
+        if isinstance(inner, GetAttr):
+            steps.append(AttributeStep(inner.name))
+            inner = inner.source
+        elif isinstance(inner, ScopeRef):
+            steps.reverse()
+            return Traversal(inner.name, tuple(steps), expr.span)
+        elif isinstance(inner, Index) and isinstance(inner.key, Literal):
+            key = inner.key.value
+            if isinstance(key, str):
+                steps.append(IndexStep(key))
+            elif isinstance(key, Decimal) and key == key.to_integral_value():
+                steps.append(IndexStep(int(key)))
+            else:
                 return None
-            if isinstance(key, Decimal) and key != key.to_integral_value():
-                return None
-            step = IndexStep(key if isinstance(key, str) else int(key))
-            return Traversal(inner.root, (*inner.steps, step), span)
-    return None
+            inner = inner.source
+        else:
+            return None
 
 
 def _collect(node: TemplatePart, bound: frozenset[str], found: list[Traversal]) -> None:
+    if isinstance(node, (Literal, Text)):
+        return
     if isinstance(node, (ScopeRef, GetAttr, Index)):
         traversal = as_traversal(node)
         if traversal is not None:

@@ -5,9 +5,9 @@ Every node is frozen and carries the span it was read from. Nothing here compute
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from mlplan.lang.node import node
 from mlplan.lang.source import Span
@@ -281,33 +281,25 @@ def _step_text(step: AttributeStep | IndexStep) -> str:
     return f"[{step.key}]"
 
 
-def children(part: TemplatePart) -> Iterator[TemplatePart]:
-    """Yield the nodes directly below `part`, in written order (names bound by `for` are not taken into account)."""
-    match part:
-        case Template(parts=parts):
-            yield from parts
-        case TemplateIf(condition=condition, then=then, otherwise=otherwise):
-            yield condition
-            yield from then
-            yield from otherwise
-        case TemplateFor(collection=collection, body=body):
-            yield collection
-            yield from body
-        case TupleExpr(items=items):
-            yield from items
-        case ObjectExpr(items=pairs):
-            for pair in pairs:
-                yield pair.key
-                yield pair.value
-        case Unary(operand=inner) | Parens(inner=inner) | GetAttr(source=inner):
-            yield inner
-        case Binary(left=first, right=second) | Splat(source=first, each=second) | Index(source=first, key=second):
-            yield first
-            yield second
-        case Conditional(condition=condition, then=yes, otherwise=no):
-            yield from (condition, yes, no)
-        case ForExpr(collection=collection, key=key, value=value, condition=test):
-            yield collection
-            yield from (part for part in (key, value, test) if part is not None)
-        case Call(arguments=arguments):
-            yield from arguments
+def children(part: TemplatePart) -> Iterable[TemplatePart]:
+    """Return the nodes directly below `part`, in written order (names bound by `for` are not taken into account)."""
+    found = _CHILDREN.get(type(part))
+    return found(part) if found is not None else ()
+
+
+_CHILDREN: dict[type, Callable[[Any], Iterable[TemplatePart]]] = {
+    Template: lambda n: n.parts,
+    TemplateIf: lambda n: (n.condition, *n.then, *n.otherwise),
+    TemplateFor: lambda n: (n.collection, *n.body),
+    TupleExpr: lambda n: n.items,
+    ObjectExpr: lambda n: [part for pair in n.items for part in (pair.key, pair.value)],
+    Unary: lambda n: (n.operand,),
+    Parens: lambda n: (n.inner,),
+    GetAttr: lambda n: (n.source,),
+    Binary: lambda n: (n.left, n.right),
+    Splat: lambda n: (n.source, n.each),
+    Index: lambda n: (n.source, n.key),
+    Conditional: lambda n: (n.condition, n.then, n.otherwise),
+    ForExpr: lambda n: [part for part in (n.collection, n.key, n.value, n.condition) if part is not None],
+    Call: lambda n: n.arguments,
+}

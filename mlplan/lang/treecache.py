@@ -10,7 +10,6 @@ import hashlib
 import marshal
 import os
 import sys
-from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -41,13 +40,12 @@ from mlplan.lang.syntax import (
     Unary,
 )
 
-_VERSION = f"mlplan tree 1 {sys.implementation.cache_tag}"
+_VERSION = f"mlplan tree 2 {sys.implementation.cache_tag}"
 _CLASSES: tuple[type, ...] = (
     Attribute, Binary, Block, Body, Call, Conditional, ForExpr, GetAttr, Index, Literal, ObjectExpr, ObjectItem, Parens, ScopeRef,
     Splat, SplatItem, Template, TemplateFor, TemplateIf, Text, TupleExpr, Unary,
 )  # fmt: skip
 _TAGS = {node: tag for tag, node in enumerate(_CLASSES)}
-_NUMBER, _SPAN, _TUPLE = "#", "@", "*"
 _MIN_TEXT = 2_000
 _MAX_BYTES = 64 * 1024 * 1024
 _MAX_FILES = 400
@@ -73,10 +71,13 @@ class TreeCache:
                 digest, data = stream.read(32), stream.read()
         except OSError:
             return None  # a cache that cannot be read is an empty one
-        if hashlib.sha256(data).digest() != digest:
+        if _seal(file, data) != digest:
             return None
-        packed = marshal.loads(data)  # noqa: S302  (private, ours, and whole: the digest says so)
-        return _unpacker(path)(packed)  # type: ignore[no-any-return]
+        try:
+            body = _unpacked(path, marshal.loads(data))  # noqa: S302  (private, ours, and whole: the digest says so)
+        except (ValueError, EOFError, TypeError, IndexError, ArithmeticError, AttributeError, RecursionError):
+            return None  # whole, and still not what `put` wrote
+        return body if isinstance(body, Body) else None
 
     def put(self, text: str, body: Body) -> None:
         """Keep a tree, atomically; a folder that cannot be written keeps none."""
@@ -90,7 +91,7 @@ class TreeCache:
             self._make_room()
             handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
             with os.fdopen(handle, "wb") as stream:
-                stream.write(hashlib.sha256(data).digest() + data)
+                stream.write(_seal(file, data) + data)
             temporary.replace(file)
         except OSError:
             temporary.unlink(missing_ok=True)
@@ -109,38 +110,78 @@ class TreeCache:
                 Path(entry.path).unlink(missing_ok=True)
 
 
+def _seal(file: Path, data: bytes) -> bytes:
+    """Return the digest that stands before the data. The name is in it: the tree of another text does not fit."""
+    return hashlib.sha256(file.name.encode() + data).digest()
+
+
+def _layout(annotation: str) -> str:
+    """Return how a field is packed, by its type as it is written in `syntax`."""
+    if annotation == "Span":
+        return "span"
+    if annotation.startswith("Mapping[str, Attribute]"):
+        return "attributes"
+    if annotation.startswith("tuple["):
+        inner = annotation.removeprefix("tuple[").partition(",")[0]
+        return {"str": "plain", "Span": "spans"}.get(inner, "nodes")
+    if "Decimal" in annotation:
+        return "literal"
+    plain = all(word in ("str", "bool", "int", "None") for word in annotation.split(" | "))
+    return "plain" if plain else "node"
+
+
+_LAYOUTS = {node: [_layout(text) for text in node.__annotations__.values()] for node in _CLASSES}
+
+
 def _packed(node: Any) -> Any:
-    """Return a node as plain tuples: (tag, field, …); spans as (@, start, end), other tuples as (*, item, …)."""
-    if isinstance(node, Span):
-        return (_SPAN, node.start, node.end)
-    tag = _TAGS.get(type(node))
-    if tag is not None:
-        fields: Any = (*node.attributes.values(),) if isinstance(node, Body) else None
-        if fields is not None:
-            return (tag, (_TUPLE, *map(_packed, fields)), _packed(node.blocks), _packed(node.span))
-        return (tag, *map(_packed, node))
-    if isinstance(node, tuple):
-        return (_TUPLE, *map(_packed, node))
-    return (_NUMBER, str(node)) if isinstance(node, Decimal) else node
+    """Return a node as plain values: (tag, field, …). A span field is two numbers in its place."""
+    fields: list[Any] = [_TAGS[type(node)]]
+    for layout, value in zip(_LAYOUTS[type(node)], node, strict=True):
+        if layout == "span":
+            fields += (value.start, value.end)
+        elif layout == "nodes":
+            fields.append(tuple(map(_packed, value)))
+        elif layout == "attributes":
+            fields.append(tuple(map(_packed, value.values())))
+        elif layout == "spans":
+            fields.append(tuple((one.start, one.end) for one in value))
+        elif layout == "literal":
+            fields.append((str(value),) if isinstance(value, Decimal) else value)
+        else:
+            fields.append(_packed(value) if layout == "node" and value is not None else value)
+    return tuple(fields)
 
 
-def _unpacker(path: str) -> Callable[[Any], Any]:
-    new: Any = tuple.__new__
+def _expression(layout: str, at: int) -> str:
+    """Return the Python that reads the field at a position of the packed node `p`."""
+    return {
+        "span": f"new(Span, (path, p[{at}], p[{at + 1}]))",
+        "nodes": f"tuple([readers[x[0]](x) for x in p[{at}]])",
+        "attributes": f"{{x[1]: readers[x[0]](x) for x in p[{at}]}}",
+        "spans": f"tuple([new(Span, (path, *x)) for x in p[{at}]])",
+        "literal": f"p[{at}] if p[{at}].__class__ is not tuple else Decimal(p[{at}][0])",
+        "node": f"None if p[{at}] is None else readers[p[{at}][0]](p[{at}])",
+        "plain": f"p[{at}]",
+    }[layout]
 
-    def unpacked(packed: Any) -> Any:
-        if packed.__class__ is not tuple:
-            return packed
-        tag = packed[0]
-        if tag == _SPAN:
-            return new(Span, (path, packed[1], packed[2]))
-        if tag == _TUPLE:
-            return tuple([unpacked(part) for part in packed[1:]])
-        if tag == _NUMBER:
-            return Decimal(packed[1])
-        node = _CLASSES[tag]
-        fields = [unpacked(part) for part in packed[1:]]
-        if node is Body:
-            fields[0] = {attribute.name: attribute for attribute in fields[0]}
-        return new(node, fields)
 
-    return unpacked
+def _readers() -> Any:
+    """Return the code of a function that takes the path and returns readers of packed nodes, by tag.
+
+    It is written from the layouts, as the standard library writes named tuples: a tree of ten thousand blocks has half a million fields.
+    """
+    lines = []
+    for node, layouts in _LAYOUTS.items():
+        at, fields = 1, []
+        for layout in layouts:
+            fields.append(_expression(layout, at))
+            at += 2 if layout == "span" else 1
+        lines.append(f"    lambda p: new({node.__name__}, ({', '.join(fields)},)),")
+    body = "\n".join(lines)
+    return compile(f"def make(path, new):\n  readers = (\n{body}\n  )\n  return readers", __file__, "exec")
+
+
+def _unpacked(path: str, packed: Any) -> Any:
+    names: dict[str, Any] = {"Span": Span, "Decimal": Decimal, **{node.__name__: node for node in _CLASSES}}
+    exec(_readers(), names)  # noqa: S102  (made of the names in this module, nothing that is read)
+    return names["make"](path, tuple.__new__)[packed[0]](packed)

@@ -54,10 +54,9 @@ class EnvironmentKind:
             step = view.step(record, "remove", f"forget {record.address}", {})
             return Change(record.address, self.name, Action.REMOVE, steps=(step,))
         settings = plain(desired.arguments)
-        inputs = digest_of([desired.provider, settings])
-        planned = {"ready": True}
         if record is not None and record.provider == desired.provider and record.attributes.get("settings") == settings:
             return Change(desired.address, self.name, Action.KEEP, planned=dict(record.attributes))
+        inputs, planned = digest_of([desired.provider, settings]), {"ready": True}
         before = (record.attributes.get("settings") or {}) if record else {}
         fields = tuple(
             FieldChange(name, _shown(before.get(name)), _shown(value))

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 
 from mlplan.lang.convert import ConversionError, convert
 from mlplan.lang.functions.encoding import to_json
@@ -27,7 +28,7 @@ _BASES = {"b": ("b", "0b"), "d": ("d", ""), "o": ("o", "0"), "x": ("x", "0x"), "
 
 @dataclass(frozen=True, slots=True)
 class _Verb:
-    """One verb of a template, as %-8.2[1]f. precision: None where it is not written."""
+    """One verb of a template, as %-8.2[1]f. precision, index: None where they are not written. bare: its letter is all of it."""
 
     raw: str
     at: int
@@ -35,6 +36,8 @@ class _Verb:
     flags: str
     width: int
     precision: int | None
+    index: int | None = None
+    bare: bool = False
 
 
 @_family.add(("format", STRING), rest=Parameter("args", ANY, null=True), result=STRING, scoped=True)
@@ -68,32 +71,43 @@ def _column(arg: Value) -> Sequence[Value] | None:
 
 def _formatted(scope: Scope, template: str, args: Sequence[Value]) -> str:
     out: list[str] = []
-    position = highest = following = 0
-    for match in _VERB.finditer(template):
-        out.append(template[position : match.start()])
-        position = match.end()
-        if match.group() == "%%":
-            out.append("%")
+    highest = following = 0
+    for piece in _pieces(template):
+        if isinstance(piece, str):
+            out.append(piece)
             continue
-        index = int(match["index"]) - 1 if match["index"] else following
+        if isinstance(piece, FunctionError):
+            raise FunctionError(str(piece), piece.argument)
+        index = following if piece.index is None else piece.index
         following = index + 1
         highest = max(highest, following)
-        verb = _verb(match, template)
         if not 0 <= index < len(args):
-            detail = (
-                f'not enough arguments for "{verb.raw}" at {verb.at}: need index {index + 1} but have {len(args)} total'
-            )
+            detail = f'not enough arguments for "{piece.raw}" at {piece.at}: need index {index + 1} but have {len(args)} total'
             raise FunctionError(detail, 0)
         try:
-            text = _plain(verb, args[index])
+            text = _plain(piece, args[index])
         except ConversionError as error:
-            raise FunctionError(f'unsupported value for "{verb.raw}" at {verb.at}: {error}', index + 1) from None
+            raise FunctionError(f'unsupported value for "{piece.raw}" at {piece.at}: {error}', index + 1) from None
         scope.budget.produce(len(text))
         out.append(text)
     if highest < len(args):
         raise FunctionError(f"too many arguments; only {highest} used by format string", highest + 1)
-    out.append(template[position:])
     return "".join(out)
+
+
+@lru_cache(maxsize=256)
+def _pieces(template: str) -> tuple[str | _Verb | FunctionError, ...]:
+    """Return texts and verbs of a template; at the first verb that is none, what is wrong with it."""
+    found: list[str | _Verb | FunctionError] = []
+    position = 0
+    for match in _VERB.finditer(template):
+        found.append(template[position : match.start()])
+        position = match.end()
+        try:
+            found.append("%" if match.group() == "%%" else _verb(match, template))
+        except FunctionError as error:
+            return (*found, error)
+    return (*found, template[position:])
 
 
 def _verb(match: re.Match[str], template: str) -> _Verb:
@@ -109,10 +123,14 @@ def _verb(match: re.Match[str], template: str) -> _Verb:
     )
     if width > _MAX_WIDTH or (precision or 0) > _MAX_WIDTH:
         raise FunctionError(f"width and precision must be at most {_MAX_WIDTH}", 0)
-    return _Verb(match.group(), match.start(), match["mode"], match["flags"], width, precision)
+    index = int(match["index"]) - 1 if match["index"] else None
+    bare = match.end() - match.start() == 2
+    return _Verb(match.group(), match.start(), match["mode"], match["flags"], width, precision, index, bare)
 
 
 def _plain(verb: _Verb, value: Value) -> str:
+    if verb.bare and verb.mode == "s" and value.__class__ is str:
+        return str(value)
     if verb.mode == "v":
         if "#" not in verb.flags and isinstance(value, str):
             return _padded(verb, value)
