@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from mlplan.data.changes import ContractChange
 from mlplan.engine.kind import Context, View, new_record
 from mlplan.engine.types import Action, Cause, Change, Desired, FieldChange, Observation, Outcome, Reason, Result, Step
-from mlplan.kinds.data_contract import reading
+from mlplan.kinds.data_contract import evolution, reading
 from mlplan.kinds.data_contract.schema import SCHEMA
 from mlplan.kinds.monitor.answers import data_to_refresh
 from mlplan.lang.diagnostic import Diagnostic
@@ -83,7 +84,8 @@ class DataContractKind:
         evidence: tuple[Evidence, ...], blocked: tuple[Evidence, ...], view: View,
     ) -> Change:  # fmt: skip
         prior = dict(record.attributes) if record else {}
-        reasons = self._reasons(prior, found, record is None)
+        changed = evolution.rule_changes(desired, prior.get("contract"), view)
+        reasons = self._reasons(prior, found, record is None, changed)
         inputs = {"snapshot": found["snapshot"], "contract": found["contract"]}
         verdict = "refuse" if blocked else "pin"
         rows = f"{found['rows']:,} rows" if found["rows"] is not None else "what can be read"
@@ -96,7 +98,7 @@ class DataContractKind:
             if prior.get(n) != found.get(n) and not blocked
         )
         planned = {**prior, **{n: found[n] for n in (*names, "verdict")}, "manifest": found["manifest"]}
-        planned["column"] = found["column"]
+        planned |= {"column": found["column"], "contract": found["contract"]}
         return Change(
             desired.address,
             self.name,
@@ -106,17 +108,22 @@ class DataContractKind:
             (step,),
             (prior or self._unknown(desired)) if blocked else planned,
             evidence=evidence,
+            notes=tuple(
+                evolution.change_notes(changed, evolution.readers_of(desired.address, view)) if changed else ()
+            ),
             blocked=blocked,
         )
 
-    def _reasons(self, prior: dict[str, Any], found: dict[str, Any], new: bool) -> tuple[Reason, ...]:
+    def _reasons(
+        self, prior: dict[str, Any], found: dict[str, Any], new: bool, changed: Sequence[ContractChange] | None
+    ) -> tuple[Reason, ...]:
         if new or not prior.get("snapshot"):
             return (Reason("not checked yet"),)
         reasons = []
         if found["snapshot"] != prior["snapshot"]:
             reasons.append(Reason(f"new snapshot: {reading.words(prior, found)}", Cause.WORLD))
         if found["contract"] != prior.get("contract"):
-            reasons.append(Reason("the rules changed"))
+            reasons.append(Reason("the rules changed" if changed is None else evolution.change_summary(changed)))
         return tuple(reasons) or (Reason("the lock file has another pin"),)
 
     def _left_for_review(
@@ -161,6 +168,7 @@ class DataContractKind:
         attributes["profiles"] = reading.profiles_kept(prior, str(attributes["snapshot"]), attributes["profile"])
         attributes["verdict"] = str(worst(e.verdict for e in seen.evidence if e.severity == "block"))
         kept = new_record(desired, record, context.lineage, attributes, evidence=digests)
+        evolution.keep_definition(desired, context)
         context.services.pins.put(step.address, reading.pin(desired, attributes))
         return Outcome(Result.DONE, f"{attributes['rows']:,} rows keep the contract", kept, evidence=seen.evidence)
 

@@ -13,6 +13,7 @@ from mlplan.engine.types import Action, Cause, Change, Desired, FieldChange, Obs
 from mlplan.kinds.model import judging, training
 from mlplan.kinds.model.gates import check_gates, gates_digest, questions
 from mlplan.kinds.model.recipe import Recipe, differences, recipe
+from mlplan.kinds.model.rules import schemas
 from mlplan.kinds.model.schema import SCHEMA
 from mlplan.kinds.monitor.answers import answers, too_old
 from mlplan.lang.diagnostic import Diagnostic
@@ -32,6 +33,7 @@ class _Case:
     prior: Mapping[str, Any]
     judged_on: str
     next_version: int
+    broken: Mapping[str, str]
 
 
 class ModelKind:
@@ -102,10 +104,10 @@ class ModelKind:
         snapshots, missing = _snapshots(desired, view)
         if missing:
             return self._keep(desired, prior, held=f"waits for {', '.join(missing)} to keep its contract")
-        made = recipe(desired.arguments, snapshots, view.root, desired.address)
-        case = _Case(
-            desired, record, made, prior, self._judged_on(desired, view), int(prior.get("last_version") or 0) + 1
-        )
+        schema, broken = schemas(desired, record, view)
+        made = recipe(desired.arguments, snapshots, view.root, desired.address, schema)
+        number = int(prior.get("last_version") or 0) + 1
+        case = _Case(desired, record, made, prior, self._judged_on(desired, view), number, broken)
         return self._decide(case, view)
 
     def _decide(self, case: _Case, view: View) -> Change:
@@ -136,7 +138,7 @@ class ModelKind:
     def _train(self, case: _Case, asked: list[Any], view: View) -> Change:
         desired, number = case.desired, case.next_version
         words = {n: _new_data(view, r.address) for n, r in desired.arguments["train"]["data"].items()}
-        moved = differences(case.prior.get("recipe_parts"), case.recipe, words)
+        moved = differences(case.prior.get("recipe_parts"), case.recipe, words, case.broken)
         world = {f"train.data.{n} " for n, w in words.items() if w}
         reasons = [
             Reason(text, Cause.WORLD if any(text.startswith(w) for w in world) else Cause.FILES) for text in moved

@@ -6,7 +6,7 @@ import hashlib
 import importlib.metadata
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,11 @@ MOST_CODE = 64 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Recipe:
-    """A recipe in parts, so that a plan can say which part moved."""
+    """A recipe in parts, so that a plan can say which part moved.
+
+    schema: by the names of `train.data`, the digest of the contract's rules; that of the accepted version's while nothing
+    that this version uses broke since.
+    """
 
     code: Mapping[str, str]
     data: Mapping[str, str]
@@ -30,10 +34,11 @@ class Recipe:
     seed: int
     command: str
     environment: Mapping[str, str]
+    schema: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain JSON types."""
-        return {
+        """Return plain JSON types; without `schema` where there is none, as recipes were before it was a part."""
+        parts = {
             "code": dict(self.code),
             "data": dict(self.data),
             "params": dict(self.params),
@@ -41,6 +46,7 @@ class Recipe:
             "command": self.command,
             "environment": dict(self.environment),
         }
+        return {**parts, "schema": dict(self.schema)} if self.schema else parts
 
     @property
     def digest(self) -> str:
@@ -48,8 +54,11 @@ class Recipe:
         return digest_of(self.to_json())
 
 
-def recipe(arguments: Mapping[str, Any], snapshots: Mapping[str, str], root: Path, address: str) -> Recipe:
-    """Return the recipe of a model. snapshots: by the names of `train.data`.
+def recipe(
+    arguments: Mapping[str, Any], snapshots: Mapping[str, str], root: Path, address: str,
+    schema: Mapping[str, str] | None = None,
+) -> Recipe:  # fmt: skip
+    """Return the recipe of a model. snapshots, schema: by the names of `train.data`.
 
     Raises: DiagnosticError (code-missing, code-outside).
     """
@@ -61,6 +70,7 @@ def recipe(arguments: Mapping[str, Any], snapshots: Mapping[str, str], root: Pat
         int(train.get("seed") or 0),
         str(train["run"]),
         environment_lock(root),
+        schema or {},
     )
 
 
@@ -96,8 +106,12 @@ def environment_lock(root: Path) -> dict[str, str]:
     return captured
 
 
-def differences(before: Mapping[str, Any] | None, after: Recipe, words: Mapping[str, str]) -> list[str]:
-    """Return which parts moved, in words. words: for data, what is new about a snapshot, by name."""
+def differences(
+    before: Mapping[str, Any] | None, after: Recipe, words: Mapping[str, str], broken: Mapping[str, str]
+) -> list[str]:
+    """Return which parts moved, in words. words: what is new about a snapshot, broken: what a contract took away, by the
+    names of `train.data`.
+    """
     if not before:
         return ["not trained yet"]
     now = after.to_json()
@@ -117,6 +131,7 @@ def differences(before: Mapping[str, Any] | None, after: Recipe, words: Mapping[
             moved.append(
                 f"train.{part} ({', '.join(names[:4])}{f' and {len(names) - 4} more' if len(names) > 4 else ''})"
             )
+    moved += [f"the contract of train.data.{name} broke ({text})" for name, text in broken.items()]
     if before.get("seed") != now["seed"]:
         moved.append(f"train.seed ({before.get('seed')} -> {now['seed']})")
     if before.get("command") != now["command"]:

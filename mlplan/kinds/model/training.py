@@ -115,6 +115,7 @@ def _with_candidate(record: Record | None, step: Step, done: Finished, context: 
         "folder": str(done.folder.relative_to(context.root)),
         "trained_at": datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds"),
         "profiles": {name: _profile_of(address, context) for name, address in _data_addresses(step, context).items()},
+        "contracts": {name: _rules_of(address, context) for name, address in _data_addresses(step, context).items()},
     }
     asked = [{**a, "at": now} for a in step.inputs.get("asked") or ()]
     return {
@@ -134,6 +135,11 @@ def _data_addresses(step: Step, context: Context) -> dict[str, str]:
 def _profile_of(address: str, context: Context) -> Any:
     record = context.record(address)
     return {"contract": address, "profile": record.attributes.get("profile")} if record else None
+
+
+def _rules_of(address: str, context: Context) -> Any:
+    record = context.record(address)
+    return record.attributes.get("contract") if record else None
 
 
 def seal(step: Step, context: Context) -> Outcome:
