@@ -104,13 +104,19 @@ def infer(root: Path, text: str, name: str, format: str | None = None) -> str:
 
 def import_odcs(path: Path, name: str | None = None) -> tuple[str, list[str]]:
     """Return the tables of an ODCS document as HCL, and notes on what has no counterpart. Raises: DiagnosticError."""
-    from mlplan.data.odcs import read_odcs
     from mlplan.data.writing import contract_hcl
 
-    tables, notes = read_odcs(_yaml(path))
+    tables, notes = import_arguments(path)
     if name is not None and len(tables) == 1:
         tables = {name: next(iter(tables.values()))}
     return "\n".join(contract_hcl(table, arguments) for table, arguments in tables.items()), notes
+
+
+def import_arguments(path: Path) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """Return the arguments of a block for each table of an ODCS document, and notes. Raises: DiagnosticError."""
+    from mlplan.data.odcs import read_odcs
+
+    return read_odcs(_yaml(path))
 
 
 def export_odcs(project: Project, name: str) -> tuple[str, list[str]]:

@@ -1,4 +1,4 @@
-"""The commands contract check, infer, import, export."""
+"""The commands contract check, diff, infer, import, export."""
 
 from __future__ import annotations
 
@@ -26,6 +26,14 @@ def register(application: typer.Typer) -> None:
         examples="""
         mlplan contract check
         mlplan contract check transactions --junit checks.xml
+        """,
+    )  # fmt: skip
+    add(
+        contract_application, diff,
+        examples="""
+        mlplan contract diff
+        mlplan contract diff origin/main . --markdown
+        mlplan contract diff old.mlplan.hcl new.mlplan.hcl --json
         """,
     )  # fmt: skip
     add(
@@ -83,6 +91,34 @@ def check(
     if Verdict.ERROR in verdicts:
         return 1
     return 3 if Verdict.FAIL in verdicts else 5 if Verdict.INCONCLUSIVE in verdicts else 0
+
+
+def diff(
+    old: Annotated[str, typer.Argument(help="A folder or file, an ODCS .yaml, a git revision, or applied: as last applied.")] = "applied",
+    new: Annotated[str, typer.Argument(help="The same, to compare with.")] = ".",
+    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "",  # noqa: B006
+    json: Json = False, no_color: NoColor = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="For a pull request.")] = False,
+    detailed_exitcode: Annotated[bool, typer.Option("--detailed-exitcode", help="Exit 2 when all changes are compatible.")] = False,
+) -> int:  # fmt: skip
+    """Compare contracts: what changed, whom it breaks, which models must be trained again. Exit code 3 when something breaks."""
+    from mlplan.app import contract_diff
+    from mlplan.cli.terminal import stdout_style
+    from mlplan.report import contract_diff as shown
+    from mlplan.report.json_text import dumps
+
+    found = contract_diff.diff(settings(chdir, var, var_file, workspace, no_color), old, new)
+    documents = [one.to_json() for one in found]
+    breaking = any(one.kind == "breaking" for one in found)
+    kind = "breaking" if breaking else "compatible" if found else "none"
+    if json:
+        document = {"format_version": "1.0", "old": old, "new": new, "class": kind, "contracts": documents}
+        sys.stdout.write(dumps(document) + "\n")
+    elif markdown:
+        sys.stdout.write(shown.diff_markdown(documents))
+    else:
+        sys.stdout.write(shown.diff_text(documents, stdout_style()))
+    return 3 if breaking else 2 if found and detailed_exitcode else 0
 
 
 def infer(
