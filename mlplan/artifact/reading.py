@@ -83,8 +83,21 @@ def _csv(path: Path, columns: Sequence[Column], rows: int, missing: Sequence[str
     )
     parse = csv.ParseOptions(delimiter="\t" if ".tsv" in path.name.lower() else ",", newlines_in_values=True)
     with csv.open_csv(path, convert_options=convert, parse_options=parse) as reader:
-        _require(reader.schema.names, columns, path)
+        header = list(reader.schema.names)
+        names = _column_names(header)
+        if names == header:
+            _require(names, columns, path)
+            yield from _sliced(reader, rows)
+            return
+    read = csv.ReadOptions(column_names=names, skip_rows_after_names=1)
+    with csv.open_csv(path, read_options=read, convert_options=convert, parse_options=parse) as reader:
+        _require(names, columns, path)
         yield from _sliced(reader, rows)
+
+
+def _column_names(header: Sequence[str]) -> list[str]:
+    """Return what the checks call the columns of a CSV header: without spaces around, `column_N` where there is no name."""
+    return [name.strip() or f"column_{place}" for place, name in enumerate(header, 1)]
 
 
 def _json(path: Path, columns: Sequence[Column], rows: int) -> Iterator[pa.Table]:

@@ -50,6 +50,13 @@ def headers_of(paths: Sequence[Path]) -> Headers:
     return found
 
 
+def column_names(header: Sequence[str]) -> list[str]:
+    """Return what the columns of a header are called: without spaces around; one without a name, as the row numbers that
+    R and pandas write, is `column_N`, counted from 1.
+    """
+    return [name.strip() or f"column_{place}" for place, name in enumerate(header, 1)]
+
+
 def is_compressed(path: Path) -> bool:
     """Tell whether a file's name says that it is compressed."""
     return path.suffix.lower() in (".gz", ".zst")
@@ -92,15 +99,13 @@ def _header(path: Path) -> tuple[str, ...]:
         raise ValueError(f"its header cannot be read: {error}.") from error
     if not names:
         raise ValueError("it begins with an empty line instead of a header with the names of its columns.")
-    names = [name.strip() for name in names]
+    names = column_names(names)
     if len(names) > _MOST_COLUMNS:
         raise ValueError(f"its header has {len(names):,} columns; at most {_MOST_COLUMNS:,} are read.")
     lower = [name.lower() for name in names]
     twice = sorted({name for name in names if lower.count(name.lower()) > 1}) if len(set(lower)) < len(lower) else []
     if twice:
         raise ValueError(f"its header names a column twice: {', '.join(twice[:5])}. Give every column its own name.")
-    if "" in names:
-        raise ValueError(f"column {names.index('') + 1} of its header has no name.")
     return tuple(names)
 
 

@@ -63,3 +63,10 @@ def test_a_column_no_document_has_is_missing(tmp_path: Path) -> None:
         {"id": "a", "n": None},
         {"id": "b", "n": None},
     ]
+
+
+def test_columns_are_called_as_the_checks_call_them(tmp_path: Path) -> None:
+    path = tmp_path / "r.csv"
+    path.write_text('"","two\nlines", x\n"1",a,2\n')
+    columns = [Column.from_json({"name": n, "type": "int"}) for n in ("column_1", "x")]
+    assert read_table([path], "csv", columns).to_pylist() == [{"column_1": 1, "x": 2}]

@@ -23,7 +23,6 @@ TWO = {"a": "string", "b": "string"}
         ("a,b\n1,ü\n".encode("latin-1"), "line 2 is not text in UTF-8"),
         ("a,b\n1,2\n".encode("utf-16"), "UTF-16"),
         (b"a,a\n1,2\n", "names a column twice: a"),
-        (b"a,\n1,2\n", "column 2 of its header has no name"),
         (b"report\na,b\n1,2\n", "the header names 1 columns"),
         (b"PAR1xxxx", "a Parquet file"),
         (b"a\0,b\n1,2\n", "zero byte"),
@@ -32,6 +31,12 @@ TWO = {"a": "string", "b": "string"}
 def test_broken_csv(folder: Any, content: bytes, said: str) -> None:
     folder.write("d.csv", content)
     assert said in folder.unreadable("d.csv", TWO)
+
+
+def test_a_column_without_a_name_is_called_by_its_place(folder: Any) -> None:
+    folder.write("d.csv", '"","a"\n"1",2\n')
+    report = folder.check("d.csv", {"column_1": {"type": "int"}, "a": {"type": "int"}})
+    assert report.rows == 1 and not [e for e in report.evidence if e.blocks]
 
 
 def test_nothing_that_looks_like_a_comment_is_left_out(folder: Any) -> None:
