@@ -29,6 +29,25 @@ _BY_STORED = {
     "TIMESTAMP": "timestamp", "TIMESTAMP_S": "timestamp", "TIMESTAMP_MS": "timestamp", "TIMESTAMP_NS": "timestamp",
     "TIMESTAMP WITH TIME ZONE": "timestamptz", "BLOB": "string", "TIME": "string", "JSON": "string",
 }  # fmt: skip
+_MARKERS = (
+    "NA",
+    "N/A",
+    "n/a",
+    "#N/A",
+    "<NA>",
+    "NaN",
+    "nan",
+    "NULL",
+    "Null",
+    "null",
+    "None",
+    "none",
+    "?",
+    "-",
+    ".",
+    "..",
+)
+"""Texts that often stand for no value: believed when a column without them is of numbers, dates or truth values."""
 _PERSONAL = re.compile(r"(e.?mail|phone|ssn|passport|address|birth|surname|last.?name|first.?name|iban)", re.IGNORECASE)
 
 
@@ -38,9 +57,11 @@ def infer(source: Source, cache: Path | None = None) -> tuple[dict[str, Any], li
     Raises QueryFailed when the data cannot be read.
     """
     with Engine(source.files, cache) as engine:
-        types = _types(engine, source)
+        types, missing = _types(engine, source)
         columns = {column: Column(column, logical, nullable=True) for column, logical in types.items()}
-        contract = Contract("data_contract.inferred", source.text, format=source.format, columns=columns)
+        contract = Contract(
+            "data_contract.inferred", source.text, format=source.format, missing=missing, columns=columns
+        )
         view = open_view(engine, contract, source.format, source.files)
         rows, facts = _facts(engine, view.table(flags=False), columns)
         sets = _sets(engine, view.table(flags=False), columns, rows, facts)
@@ -50,23 +71,43 @@ def infer(source: Source, cache: Path | None = None) -> tuple[dict[str, Any], li
     time = time or next((c for c in columns if columns[c].logical.name == "date"), None)
     arguments = {
         "source": source.text, "format": None, "key": [key] if key else None, "time": time,
-        "min_rows": _rounded_down(rows), "strict": True, "columns": described,
+        "min_rows": _rounded_down(rows), "strict": True, "missing": list(missing) or None, "columns": described,
     }  # fmt: skip
     notes = [
         f"Inferred from {rows:,} rows. Read it, correct it, and say who owns the data: owner, description, fresh_within."
     ]
+    if missing:
+        notes.append(f"Taken for missing values, in every column: {', '.join(missing)}.")
     personal = [c for c in described if described[c].get("pii")]
     if personal:
         notes.append(f"Marked as personal by their names: {', '.join(personal)}.")
     return arguments, notes
 
 
-def _types(engine: Engine, source: Source) -> dict[str, str]:
+def _types(engine: Engine, source: Source) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Return the type of each column, and the texts that stand for no value."""
     relation = read(source.format, source.files)
     stored = {column: kind for column, kind in engine.columns(relation) if column != FILE}
     texts = [c for c, kind in stored.items() if kind == "VARCHAR"] if source.format == "csv" else []
     found = {c: _logical(kind) for c, kind in stored.items()}
-    return {**found, **_types_of_texts(engine, relation, texts)}
+    of_texts = _types_of_texts(engine, relation, texts)
+    missing = _missing(engine, relation, [c for c in texts if of_texts[c] != "string"])
+    return {**found, **of_texts}, missing
+
+
+def _missing(engine: Engine, relation: Expr, columns: Sequence[str]) -> tuple[str, ...]:
+    """Return the markers that stand in columns which are of something else than text without them."""
+    from sqlglot import exp
+
+    found: set[str] = set()
+    for start in range(0, len(columns), 200):
+        parts: list[Expr] = []
+        for index, marker in enumerate(_MARKERS):
+            anywhere = exp.or_(*(exp.EQ(this=name(c), expression=text(marker)) for c in columns[start : start + 200]))
+            parts.append(exp.alias_(exp.CountIf(this=anywhere), f"m{index}"))
+        (numbers,) = engine.named(exp.select(*parts).from_(relation.copy()))
+        found |= {marker for index, marker in enumerate(_MARKERS) if numbers[f"m{index}"]}
+    return tuple(marker for marker in _MARKERS if marker in found)
 
 
 def _logical(stored: str) -> str:
@@ -83,15 +124,17 @@ def _logical(stored: str) -> str:
 
 
 def _types_of_texts(engine: Engine, relation: Expr, columns: Sequence[str]) -> dict[str, str]:
-    """Return the narrowest type that every text of a column is written in."""
+    """Return the narrowest type that every text of a column is written in, markers of missing values left out."""
     from sqlglot import exp
 
+    markers = [text(marker) for marker in _MARKERS]
     found: dict[str, str] = {}
     for start in range(0, len(columns), 200):
         chosen = columns[start : start + 200]
         parts: list[Expr] = []
         for index, column in enumerate(chosen):
-            raw = name(column)
+            marked = exp.In(this=name(column), expressions=[marker.copy() for marker in markers])
+            raw = exp.case().when(marked, exp.null()).else_(name(column))
             parts.append(exp.alias_(exp.Count(this=raw.copy()), f"n{index}"))
             for kind in ("BIGINT", "DOUBLE", "DATE", "TIMESTAMP"):
                 cast = exp.TryCast(this=raw.copy(), to=exp.DataType.build(kind))

@@ -55,6 +55,20 @@ def test_missing_values_keys_and_personal_columns_are_seen(tmp_path: Path) -> No
     assert arguments["columns"]["amount"]["between"] is None
 
 
+def test_a_marker_in_columns_of_numbers_stands_for_no_value_in_all(tmp_path: Path) -> None:
+    arguments = inferred(tmp_path, "id,n,at,word\na,1,2024-01-02,NA\nb,NA,?,x\nc,3,2024-01-03,-\n")
+    assert arguments["missing"] == ["NA", "?"]
+    columns = arguments["columns"]
+    assert {name: (c["type"], c["nullable"]) for name, c in columns.items()} == {
+        "id": ("string", None), "n": ("int", True), "at": ("date", True), "word": ("string", True)
+    }  # fmt: skip
+
+
+def test_a_marker_among_words_is_a_word(tmp_path: Path) -> None:
+    arguments = inferred(tmp_path, "country,n\nNA,1\nDE,2\n")
+    assert arguments["missing"] is None and arguments["columns"]["country"]["nullable"] is None
+
+
 def test_few_values_in_many_rows_are_a_set_and_personal_ones_are_not(tmp_path: Path) -> None:
     columns = inferred(tmp_path, CSV, repeat=20)["columns"]
     assert columns["country"]["one_of"] == ["DE", "FR"]
