@@ -66,7 +66,8 @@ def test_a_marker_in_columns_of_numbers_stands_for_no_value_in_all(tmp_path: Pat
 
 def test_a_marker_among_words_is_a_word(tmp_path: Path) -> None:
     arguments = inferred(tmp_path, "country,n\nNA,1\nDE,2\n")
-    assert arguments["missing"] is None and arguments["columns"]["country"]["nullable"] is None
+    assert arguments["missing"] is None
+    assert arguments["columns"]["country"]["nullable"] is None
 
 
 def test_few_values_in_many_rows_are_a_set_and_personal_ones_are_not(tmp_path: Path) -> None:

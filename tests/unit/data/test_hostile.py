@@ -36,7 +36,8 @@ def test_broken_csv(folder: Any, content: bytes, said: str) -> None:
 def test_a_column_without_a_name_is_called_by_its_place(folder: Any) -> None:
     folder.write("d.csv", '"","a"\n"1",2\n')
     report = folder.check("d.csv", {"column_1": {"type": "int"}, "a": {"type": "int"}})
-    assert report.rows == 1 and not [e for e in report.evidence if e.blocks]
+    assert report.rows == 1
+    assert not [e for e in report.evidence if e.blocks]
 
 
 def test_nothing_that_looks_like_a_comment_is_left_out(folder: Any) -> None:
