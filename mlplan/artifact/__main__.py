@@ -1,4 +1,4 @@
-"""`python -m mlplan.artifact seal|predict REQUEST.json`.
+"""`python -m mlplan.artifact seal|import|predict REQUEST.json`.
 
 Run as a job of its own, so that model code never loads in the command.
 
@@ -7,6 +7,7 @@ caused; the exit code is 0, or 1 with such an error. Any other exit is a bug, wi
 
 seal: {output, store, model, task, schema: {columns, strict?, on_violation?}, probe: [row], card?, trust?, lock?,
 result} → {digest, path, size, content_digest, prediction_digest, files_digest, features, classes, flavor, versions}
+import: as seal, and {file: a skops file or a pickle, features?, versions: {distribution: version}}; output: an empty folder
 predict: {artifact, digest?, paths, format, missing?, columns, label?, extra_columns?, key?, trust?, predictions, result} → {rows,
 predictions, seconds}
 """
@@ -29,12 +30,12 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 def main(arguments: list[str]) -> int:
     """Run one request; return the exit code."""
-    if len(arguments) != 2 or arguments[0] not in ("seal", "predict"):
-        sys.stderr.write("usage: python -m mlplan.artifact seal|predict REQUEST.json\n")
+    if len(arguments) != 2 or arguments[0] not in ("seal", "import", "predict"):
+        sys.stderr.write("usage: python -m mlplan.artifact seal|import|predict REQUEST.json\n")
         return 2
     request = json.loads(Path(arguments[1]).read_bytes())
     try:
-        answer = _seal(request) if arguments[0] == "seal" else _predict(request)
+        answer = {"seal": _seal, "import": _import, "predict": _predict}[arguments[0]](request)
     except ArtifactError as error:
         sys.stderr.write(f"{error.summary}: {error.detail}\n")
         _write(Path(request["result"]), {"error": error.to_json()})
@@ -74,6 +75,23 @@ def _seal(request: Mapping[str, Any]) -> dict[str, Any]:
         "flavor": manifest.info.flavor,
         "versions": read_document(sealed.path / VERSIONS),
     }
+
+
+def _import(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Write a model file from elsewhere as one of ours, with what is known of it, and seal that."""
+    from mlplan.artifact.flavor import flavor_named
+    from mlplan.artifact.pickled import convert
+    from mlplan.artifact.seal import MODEL_DOCUMENT
+    from mlplan.artifact.versions import require_same
+
+    versions = {"modules": dict(request["versions"])}
+    require_same(versions, flavor_named("sklearn").requirements())  # before a file of other versions is opened
+    output = Path(request["output"])
+    known = convert(Path(request["file"]), output / "model.skops", request.get("trust") or ())
+    features = known.get("features") or request.get("features")
+    document = {"file": "model.skops", "versions": versions, "classes": known.get("classes") or []}
+    _write(output / MODEL_DOCUMENT, {**document, **({"features": features} if features else {})})
+    return _seal(request)
 
 
 def _predict(request: Mapping[str, Any]) -> dict[str, Any]:

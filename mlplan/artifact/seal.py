@@ -87,6 +87,26 @@ def seal(request: SealRequest) -> Artifact:
             remove(temporary)
 
 
+def keep_sealed(folder: Path, store: Path) -> Artifact:
+    """Copy a sealed folder from elsewhere into a store, and verify the copy. Raises: ArtifactError `not-an-artifact`."""
+    store.mkdir(parents=True, exist_ok=True)
+    manifest = layout.read_manifest(folder)
+    temporary = Path(tempfile.mkdtemp(prefix=_TEMPORARY, dir=store))
+    try:
+        shutil.copytree(folder, temporary, symlinks=True, dirs_exist_ok=True, copy_function=shutil.copyfile)
+        for root, _, _ in os.walk(temporary):
+            Path(root).chmod(0o755)  # sealed folders are read-only, and this one has to be moved
+        problems = layout.verify(temporary, "sha256:" + sha256_of(folder / layout.MANIFEST))
+        if problems:
+            raise ArtifactError(
+                "not-an-artifact", "This folder is not a sealed artifact", f"{folder}: {'; '.join(problems[:3])}"
+            )
+        return _store(store, temporary, manifest)
+    finally:
+        if temporary.exists():
+            remove(temporary)
+
+
 def _sweep(store: Path) -> None:
     """Delete what killed processes left; young folders may belong to a process that is sealing now."""
     for folder in store.glob(f"{_TEMPORARY}*"):

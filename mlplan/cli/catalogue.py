@@ -17,6 +17,7 @@ COMMANDS = {
     "apply": "planning",
     "destroy": "planning",
     "check": "planning",
+    "import": "importing",
     "show": "showing",
     "output": "showing",
     "history": "stating",

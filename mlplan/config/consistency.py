@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from mlplan.config.addresses import Address, parse_address
-from mlplan.config.program import Import, Instance, ProviderConfig, Removed, Rename
+from mlplan.config.program import Instance, ProviderConfig, Removed, Rename
 from mlplan.config.scopes import Surroundings
 from mlplan.config.strict import known_words, problem
 from mlplan.config.tree import Node
@@ -95,25 +95,6 @@ def check_moves(moved: Iterable[Rename], removed: Iterable[Removed], declared: D
         if gone is not None and declared.holds(gone, exact=False):
             detail = f"{item.address} is still declared. Take its block out, or the removed block."
             found.append(problem("invalid-removed", "This removed block cannot be used", detail, item.span))
-    return found
-
-
-def check_imports(imports: Iterable[Import], declared: Declared) -> list[Diagnostic]:
-    """Return an error for every import into an address that is not declared, or is imported twice."""
-    found: list[Diagnostic] = []
-    seen: set[str] = set()
-    for item in imports:
-        if item.target not in declared.instances:
-            detail = f"{item.target} is not declared. Write its block first; the import then gives it what is there."
-            hint = suggestion(item.target, declared.instances)
-            found.append(problem("invalid-import", "This import cannot be used", detail, item.span, hint))
-        else:
-            detail = f"Nothing can be taken over yet, so {item.target} would be made anew. Take the import block out when that is meant."
-            found.append(problem("not-yet", "This cannot be used yet", detail, item.span))
-        if item.target in seen:
-            detail = f"{item.target} is imported twice."
-            found.append(problem("invalid-import", "This import cannot be used", detail, item.span))
-        seen.add(item.target)
     return found
 
 

@@ -140,7 +140,7 @@ class Expander:
             self._limit(number, count.span)
             yield from ((index, counted(index)) for index in range(number))
         elif for_each is not None:
-            pairs = _each(evaluate(for_each, scope), for_each.span)
+            pairs = each_of(evaluate(for_each, scope), for_each.span)
             self._limit(len(pairs), for_each.span)
             yield from ((key, keyed(key, value)) for key, value in pairs)
         else:
@@ -249,7 +249,8 @@ def _count(value: Value, span: Span) -> int:
     raise _wrong("invalid-count", f"count must be a whole number, zero or more{shown}.", span)
 
 
-def _each(value: Value, span: Span) -> list[tuple[str, Value]]:
+def each_of(value: Value, span: Span) -> list[tuple[str, Value]]:
+    """Return the keys and values that a for_each stands for. Raises: DiagnosticError (invalid-for-each)."""
     if isinstance(value, Unknown):
         detail = (
             "for_each must be known when planning, because its keys become addresses; "

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mlplan.config import consistency
 from mlplan.config.expand import Expander
+from mlplan.config.imports import check_imports
 from mlplan.config.lock import read_lock
 from mlplan.config.names import read_names
 from mlplan.config.program import Program
@@ -71,7 +72,7 @@ def _load(
         *consistency.unknown_inputs(top),
         *consistency.unknown_providers(expander.instances, settings.providers),
         *consistency.check_moves(settings.moved, settings.removed, declared),
-        *consistency.check_imports(settings.imports, declared),
+        *check_imports(settings.imports, declared),
         *consistency.not_carried_out(expander.instances),
     ]
     program = Program(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from mlplan import __version__
 from mlplan.config.addresses import Address, parse_address
 from mlplan.config.blocks import NAME
+from mlplan.config.imports import read_imports
 from mlplan.config.module import Module
 from mlplan.config.program import Backend, Import, ProviderConfig, Removed, Rename
 from mlplan.config.scopes import ModuleScope, Surroundings
@@ -22,11 +23,9 @@ from mlplan.config.strict import (
     required,
     single,
 )
-from mlplan.lang.diagnostic import Diagnostic, DiagnosticError
-from mlplan.lang.evaluate import evaluate
+from mlplan.lang.diagnostic import Diagnostic
 from mlplan.lang.reference import as_traversal
 from mlplan.lang.syntax import Block, Expr, Literal, ObjectExpr
-from mlplan.lang.values import Secret, Unknown
 
 
 @dataclass
@@ -52,7 +51,7 @@ def read_settings(modules: Iterable[Surroundings], scope: ModuleScope) -> Settin
         seen.add(id(module))
         if around.parent is None:
             _project(module, found)
-            found.imports += [i for block in module.imports for i in _imports(block, scope, found.problems)]
+            found.imports += [i for block in module.imports for i in read_imports(block, scope, found.problems)]
         elif first:
             _child(module, found.problems)
         problems: list[Diagnostic] = []
@@ -208,30 +207,3 @@ def _removed(block: Block, around: Surroundings, problems: list[Diagnostic]) -> 
         problems.append(problem("invalid-removed", "This removed block cannot be used", detail, block.header_span))
         return None
     return Removed(f"{around.prefix}{source}", destroy, block.header_span)
-
-
-def _imports(block: Block, scope: ModuleScope, problems: list[Diagnostic]) -> list[Import]:
-    problems += [*only(block, ("to", "id", "for_each")), *required(block, "to", "id")]
-    attributes: Mapping[str, Expr] = {name: a.expr for name, a in block.body.attributes.items()}
-    target = _address(attributes.get("to"))
-    if "to" not in attributes or "id" not in attributes:
-        return []
-    if "for_each" in attributes:
-        problems.append(_bad_import("one import block imports one thing: for_each is not there yet", block))
-        return []
-    if target is None or not target.kind or target.rest:
-        problems.append(_bad_import("to must be the address of a block or an instance, without quotes", block))
-        return []
-    try:
-        value = evaluate(attributes["id"], scope)
-    except DiagnosticError as error:
-        problems += error.diagnostics
-        return []
-    if isinstance(value, (Unknown, Secret)) or not isinstance(value, str) or not value:
-        problems.append(_bad_import("id must be text that is known when planning, and not sensitive", block))
-        return []
-    return [Import(str(target), value, block.header_span)]
-
-
-def _bad_import(why: str, block: Block) -> Diagnostic:
-    return problem("invalid-import", "This import cannot be used", f"{why[0].upper()}{why[1:]}.", block.header_span)

@@ -14,7 +14,7 @@ from mlplan.lang.diagnostic import Diagnostic
 from mlplan.ledger.evidence import Evidence
 from mlplan.ledger.names import physical_name, token
 from mlplan.ledger.records import Operation, Record, State
-from mlplan.ledger.renaming import ORIGIN
+from mlplan.ledger.renaming import HOME, ORIGIN
 from mlplan.spi.capabilities import Provider
 from mlplan.spi.schema import BlockSchema
 
@@ -24,7 +24,7 @@ class Options:
     """How a plan is made and carried out.
 
     wait: stay until rollouts end, instead of one look and exit. refresh_only: keep what the world says, change nothing.
-    changed: addresses whose files changed, when only these and what depends on them are wanted; None: no such wish.
+    imports: address -> id of what is to be taken over, and nothing else done. changed: addresses whose files changed, when only these and what depends on them are wanted; None: no such wish.
     """
 
     destroy: bool = False
@@ -34,6 +34,7 @@ class Options:
     targets: tuple[str, ...] = ()
     excludes: tuple[str, ...] = ()
     replace: tuple[str, ...] = ()
+    imports: Mapping[str, str] = field(default_factory=dict)
     changed: tuple[str, ...] | None = None
     only_kinds: tuple[str, ...] = ()
     wait: bool = True
@@ -203,6 +204,19 @@ class Claims(Protocol):
         ...
 
 
+@runtime_checkable
+class Adopts(Protocol):
+    """A kind that can take over what exists already and was not made by this project."""
+
+    def adopt(self, desired: Desired, identity: str, view: View) -> Change:
+        """Return the change that gives the thing called `identity` to an address without a record; read-only.
+
+        Its `dependencies` are what has to be there before. Raises: DiagnosticError (cannot-import) when there is no such thing, or
+        it is not what the files describe.
+        """
+        ...
+
+
 def new_record(
     desired: Desired, record: Record | None, lineage: str, attributes: Mapping[str, Any], **changes: Any
 ) -> Record:
@@ -210,8 +224,7 @@ def new_record(
     from dataclasses import replace
 
     if record is not None:
-        if ORIGIN in record.attributes:
-            attributes = {**attributes, ORIGIN: record.attributes[ORIGIN]}
+        attributes = {**attributes, **{n: record.attributes[n] for n in (ORIGIN, HOME) if n in record.attributes}}
         return replace(record, attributes=attributes, dependencies=desired.dependencies, **changes)
     name = token(lineage, desired.address, 1)
     return Record(

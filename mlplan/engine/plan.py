@@ -17,7 +17,8 @@ from mlplan.config.program import Instance, Program
 from mlplan.config.scopes import Evaluation
 from mlplan.engine import graph
 from mlplan.engine.fields import after, before, worded
-from mlplan.engine.kind import Kind, Options, View
+from mlplan.engine.importing import wanted_imports
+from mlplan.engine.kind import Adopts, Kind, Options, View
 from mlplan.engine.memory import Memory, computed, with_children
 from mlplan.engine.moves import moved_addresses, renamed, under
 from mlplan.engine.outputs import output_changes
@@ -61,6 +62,8 @@ class _Planning:
     changes: dict[str, Change] = field(default_factory=dict)
     diagnostics: dict[Diagnostic, None] = field(default_factory=dict)
     below: dict[str, list[str]] = field(default_factory=dict)
+    imports: dict[str, str] = field(default_factory=dict)
+    """What is taken over, by address: its id."""
     memory: Memory = field(init=False)
     view: View = field(init=False)
     recalled: Evaluation = field(init=False)
@@ -90,6 +93,11 @@ def make_plan(program: Program, state: State, world: World, options: Options) ->
     instances = {} if options.destroy else {i.address: i for i in program.instances}
     for instance in instances.values():
         _decode(planning, instance, planning.recalled)
+    if any(d.is_error for d in planning.diagnostics):
+        return _finish(planning, Selection(), moves)
+    planning.imports = wanted_imports(
+        program, planning.desired, world.kinds, planning.view, planning.diagnostics
+    )
     if any(d.is_error for d in planning.diagnostics):
         return _finish(planning, Selection(), moves)
     _observe_all(planning)
@@ -188,7 +196,7 @@ def _plan_one(planning: _Planning, address: str, instances: Mapping[str, Instanc
         if has_errors(seen.diagnostics):  # what cannot be seen is not taken for gone
             change = Change(address, desired.kind, Action.KEEP)
         else:
-            change = kind.diff(desired, planning.view.record(address), seen, planning.view)
+            change = _diff(planning, kind, desired, seen)
     except (DiagnosticError, ProviderError) as error:
         found = error.diagnostics if isinstance(error, DiagnosticError) else (from_provider(error, address),)
         change = Change(
@@ -200,7 +208,7 @@ def _plan_one(planning: _Planning, address: str, instances: Mapping[str, Instanc
         planning.renew()  # what was read of its parent lacks it
     planning.changes[address] = _completed(
         change,
-        dependencies=desired.dependencies,
+        dependencies=desired.dependencies if change.importing is None else change.dependencies,
         diagnostics=(*unseen, *change.diagnostics),
         fields=worded(change.fields, kind.schema),
         before=before(change, desired, planning.view.record(address), kind.schema),
@@ -214,6 +222,14 @@ def _completed(change: Change, **fields: Any) -> Change:
     done = object.__new__(Change)
     done.__dict__.update(change.__dict__, **fields)
     return done
+
+
+def _diff(planning: _Planning, kind: Kind, desired: Desired, seen: Observation) -> Change:
+    identity = planning.imports.get(desired.address)
+    if identity is None:
+        return kind.diff(desired, planning.view.record(desired.address), seen, planning.view)
+    assert isinstance(kind, Adopts), "checked by wanted_imports"
+    return replace(kind.adopt(desired, identity, planning.view), importing=identity)
 
 
 def _planned(planning: _Planning, address: str) -> dict[str, Any] | None:

@@ -68,6 +68,9 @@ def _wanted(every: Mapping[str, Change], options: Options) -> set[str]:
     needs = {address: change.dependencies for address, change in every.items()}
     needed_by = graph.reverse(needs)
     wanted = set(every)
+    if options.imports:
+        # Nothing but the import and what it needs: its dependencies are its own, see `Change`.
+        wanted &= graph.closure([a for a in options.imports if a in every], needs)
     if options.changed is not None:
         roots = graph.closure([a for a in options.changed if a in every], needed_by)
         wanted &= graph.closure(roots, needs)

@@ -55,6 +55,7 @@ class Action(StrEnum):
     REMOVE = "remove"
     FORGET = "forget"
     MOVE = "move"
+    IMPORT = "import"
 
 
 class Cause(StrEnum):
@@ -110,6 +111,7 @@ class Change:
     engine: moved_from, dependencies, before and after (arguments and computed attributes by name; before is None without a
     record and lacks arguments that its kind does not remember; both may hold `Unknown` and `Secret`), surprises (what the
     world shows that nobody planned).
+    importing: the id of what exists already and is taken over. For an import, dependencies are what it needs itself.
     """
 
     address: str
@@ -127,6 +129,7 @@ class Change:
     blocked: tuple[Evidence, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
     moved_from: str | None = None
+    importing: str | None = None
     dependencies: tuple[str, ...] = ()
     before: Mapping[str, Any] | None = None
     after: Mapping[str, Any] | None = None

@@ -10,6 +10,8 @@ from mlplan.ledger.records import Record
 
 ORIGIN = "origin"
 """Attribute: the address under which the things in the world were named; they keep these names."""
+HOME = "home"
+"""Attribute of what was taken over: the lineage of the state under which the things in the world were named."""
 
 
 def renamed_record(record: Record, moves: Mapping[str, str]) -> Record:
@@ -29,6 +31,11 @@ def renamed_record(record: Record, moves: Mapping[str, str]) -> Record:
 def origin(address: str, record: Record | None) -> str:
     """Return the address that names what belongs to an address in the world."""
     return str((record.attributes.get(ORIGIN) if record is not None else None) or address)
+
+
+def home(lineage: str, record: Record | None) -> str:
+    """Return the lineage that names what belongs to a record in the world: the state's own, unless it was taken over."""
+    return str((record.attributes.get(HOME) if record is not None else None) or lineage)
 
 
 def _renamed(value: Any, moves: Mapping[str, str]) -> Any:

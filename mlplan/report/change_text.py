@@ -19,6 +19,7 @@ SIGNS = {
     Action.REMOVE: ("-", "red"),
     Action.FORGET: ("x", "dim"),
     Action.MOVE: (">", "cyan"),
+    Action.IMPORT: ("<-", "cyan"),
     Action.KEEP: (" ", "dim"),
 }
 LABEL = 20
@@ -39,6 +40,8 @@ def reason_text(change: Change) -> str:
     """Return why, on one line."""
     texts = [r.text for r in change.reasons]
     texts += [s for s in change.surprises if s not in texts]
+    if change.importing is not None:
+        texts.insert(0, f"will be imported: {change.importing}")
     if change.moved_from:
         texts.insert(0, f"was {change.moved_from}")
     return one_line("; ".join(texts), 10_000)

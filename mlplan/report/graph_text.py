@@ -17,6 +17,7 @@ SIGNS = {
     Action.REMOVE: "-",
     Action.FORGET: "x",
     Action.MOVE: ">",
+    Action.IMPORT: "<-",
     Action.KEEP: "",
 }
 FILLS = {
@@ -27,6 +28,7 @@ FILLS = {
     Action.REMOVE: "#f8d7da",
     Action.FORGET: "#e2e3e5",
     Action.MOVE: "#d6eef8",
+    Action.IMPORT: "#d6eef8",
     Action.KEEP: "#ffffff",
 }
 

@@ -23,6 +23,7 @@ FORMAT_VERSION = "1.0"
 ACTIONS = {
     Action.KEEP: ["no-op"],
     Action.MOVE: ["no-op"],
+    Action.IMPORT: ["no-op"],
     Action.ADD: ["create"],
     Action.CHANGE: ["update"],
     Action.RETRAIN: ["update"],
@@ -114,6 +115,8 @@ def _resource_change(change: Change, sources: Mapping[str, SourceFile]) -> dict[
         "before_sensitive": (json_values.sensitive(before) or {}) if before is not None else False,
         "after_sensitive": (json_values.sensitive(after) or {}) if after is not None else False,
     }
+    if change.importing is not None:
+        found["change"]["importing"] = {"id": change.importing}
     found["unknown_origins"] = json_values.origins(after)
     found["reasons"] = [{"text": r.text, "cause": str(r.cause)} for r in change.reasons]
     found["fields"] = [

@@ -13,6 +13,8 @@ from mlplan.report.style import Style
 from mlplan.report.value_text import field_lines, value_text
 
 LEGEND = "Legend: + add  ~ change  -/+ retrain or replace  - remove  ? gates decide during apply  ! breach"
+RARE = {Action.MOVE: "> move", Action.IMPORT: "<- import", Action.FORGET: "x forget"}
+"""Signs that the legend explains only where they are used."""
 MOST_LEFT = 10
 
 __all__ = ["evidence_lines", "groups", "plan_text", "reason_text", "summary", "value_text"]
@@ -23,7 +25,7 @@ def plan_text(plan: Plan, style: Style, *, compact: bool = False) -> str:
     moved, edited, held = groups(plan)
     out: list[str] = []
     if moved or edited:
-        out += [*_legend(style), ""]
+        out += [*_legend({c.action for c in (*moved, *edited)}, style), ""]
     if plan.pending or plan.unswept:
         out += _pending(plan, style)
     for title, changes in (("Moved since the last apply (nobody edited these files)", moved), (_title(plan), edited)):
@@ -86,8 +88,9 @@ def summary(plan: Plan) -> str:
     breaches = sum(1 for c in plan.changes if c.breach)
     hand = sum(1 for c in plan.changes if any(s.action == "repair" for s in c.steps))
     refused = sum(1 for c in plan.changes if c.blocked)
+    imports = f"{count[Action.IMPORT]} to import, " if count[Action.IMPORT] else ""
     text = (
-        f"Plan: {count[Action.ADD]} to add, {count[Action.CHANGE]} to change, {count[Action.RETRAIN]} to retrain, "
+        f"Plan: {imports}{count[Action.ADD]} to add, {count[Action.CHANGE]} to change, {count[Action.RETRAIN]} to retrain, "
         f"{count[Action.REMOVE]} to remove"
     )
     more = ((Action.REPLACE, "to replace"), (Action.MOVE, "to move"), (Action.FORGET, "to forget"))
@@ -105,11 +108,12 @@ def _counted(count: int, noun: str, many: str) -> str:
     return f"{count} {noun}{'' if count == 1 else many}"
 
 
-def _legend(style: Style) -> list[str]:
-    if len(LEGEND) <= style.width:
-        return [style.paint(LEGEND, "dim")]
+def _legend(used: set[Action], style: Style) -> list[str]:
+    legend = "  ".join([LEGEND, *(words for action, words in RARE.items() if action in used)])
+    if len(legend) <= style.width:
+        return [style.paint(legend, "dim")]
     lines, line = [], ""
-    for part in LEGEND.split("  "):
+    for part in legend.split("  "):
         if line and len(line) + len(part) + 2 > style.width:
             lines.append(line)
             line = "       "

@@ -11,14 +11,14 @@ from mlplan.config.addresses import key_text, short_name
 from mlplan.engine.kind import Context, new_record
 from mlplan.engine.types import Desired, Outcome, Result, Step
 from mlplan.kinds import capabilities
-from mlplan.kinds.deployment import waiting
+from mlplan.kinds.deployment import adopting, waiting
 from mlplan.kinds.deployment.rollout import Rollout
 from mlplan.kinds.deployment.spec import Place, place
 from mlplan.kinds.deployment.tick import Ticker, Version
 from mlplan.kinds.deployment.wanted import offered, source_of
 from mlplan.lang.diagnostic import Diagnostic, DiagnosticError
 from mlplan.ledger.records import Operation, Record
-from mlplan.ledger.renaming import origin
+from mlplan.ledger.renaming import home, origin
 from mlplan.spi.capabilities import FULL_WEIGHT
 
 KEPT_REJECTIONS = 20
@@ -28,6 +28,8 @@ def execute(step: Step, context: Context) -> Outcome:
     """Do a step of a deployment."""
     if step.action == "remove":
         return remove(step, context)
+    if step.action == "import":
+        return adopting.take_over(step, context)
     desired = context.desired(step.address)
     environment = context.desired(str(desired.arguments["environment"]))
     known = context.record(step.address)
@@ -284,7 +286,7 @@ def remove(step: Step, context: Context) -> Outcome:
         return Outcome(Result.UNCHANGED, "nothing was there")
     provider = context.provider(record.provider)
     splits, serves = capabilities.splits(provider), capabilities.serves(provider)
-    mine = {"mlplan.lineage": context.lineage, "mlplan.address": origin(step.address, record)}
+    mine = {"mlplan.lineage": home(context.lineage, record), "mlplan.address": origin(step.address, record)}
     for endpoint in splits.list_endpoints(mine):
         splits.remove_endpoint(endpoint.name)
     for unit in serves.list_units(mine):

@@ -18,7 +18,7 @@ from mlplan.lang.values import Unknown
 from mlplan.ledger.evidence import digest_of
 from mlplan.ledger.names import physical_name, token
 from mlplan.ledger.records import Operation, Record, State
-from mlplan.ledger.renaming import origin
+from mlplan.ledger.renaming import home, origin
 from mlplan.spi.capabilities import FULL_WEIGHT, Serves, Splits
 from mlplan.spi.schema import BlockSchema
 
@@ -44,7 +44,7 @@ class DeploymentKind:
 
     def claims(self, record: Record, state: State) -> Iterable[str]:
         """Return the endpoint, and the units of every version that a record speaks of."""
-        attributes, lineage = record.attributes, state.lineage
+        attributes, lineage = record.attributes, home(state.lineage, record)
         rollout: Mapping[str, Any] = attributes.get("rollout") or {}
         live: Mapping[str, Any] = attributes.get("live") or {}
         units: Mapping[str, Any] = attributes.get("units") or {}
@@ -104,6 +104,12 @@ class DeploymentKind:
                     Reason(f"the rollout of {(rollout or {}).get('target')} has to be ended", Cause.WORLD),
                 )
         return self._change(desired, record, wanted, live, where, reasons, steps, view)
+
+    def adopt(self, desired: Desired, identity: str, view: View) -> Change:
+        """Return the change that takes over an endpoint that runs already, with the version it serves."""
+        from mlplan.kinds.deployment import adopting
+
+        return adopting.adopt(desired, identity, self._place(desired, view), view)
 
     def _change(
         self, desired: Desired, record: Record | None, wanted: Wanted, live: Mapping[str, Any], where: Place,

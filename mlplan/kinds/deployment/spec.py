@@ -18,9 +18,13 @@ from mlplan.lang.diagnostic import Diagnostic, DiagnosticError
 from mlplan.ledger.evidence import digest_of
 from mlplan.ledger.names import labels, physical_name, token
 from mlplan.ledger.records import Record
-from mlplan.ledger.renaming import origin
+from mlplan.ledger.renaming import home, origin
 from mlplan.spi.capabilities import FULL_WEIGHT, EndpointSpec, UnitSpec
 
+ARTIFACT_LABEL = "mlplan.artifact"
+"""Label of units: the beginning of the digest of what they serve, so that they can be taken over without the state."""
+ARTIFACT_DIGITS = 40
+"""Hex digits of it; Kubernetes takes 63 characters in a label."""
 DEFAULT_HEALTH = {"path": "/v2/health/ready", "within": 60.0}
 LATENCY_EDGES = (1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0, 5000.0, 10000.0)
 """Milliseconds; limits of criteria and watches are added, so that what exceeds them is counted exactly."""
@@ -111,6 +115,7 @@ class Place:
             labels={
                 **labels(self.lineage, self.named, self.unit_token(version), self.run),
                 "version": version,
+                ARTIFACT_LABEL: artifact.removeprefix("sha256:")[:ARTIFACT_DIGITS],
             },
         )
 
@@ -140,7 +145,7 @@ def place(desired: Desired, environment: Desired, lineage: str, record: Record |
     return Place(
         address=desired.address,
         model=str(arguments["model"]),
-        lineage=lineage,
+        lineage=home(lineage, record),
         provider=environment.provider,
         port=policies.get("port"),
         health_path=str(health["path"]),

@@ -10,13 +10,13 @@ from typing import Any
 from mlplan.config.addresses import key_text, short_name
 from mlplan.engine.kind import Context, View
 from mlplan.engine.types import Action, Cause, Change, Desired, FieldChange, Observation, Outcome, Reason, Result, Step
-from mlplan.kinds.model import judging, training
+from mlplan.kinds.model import adopting, judging, training
 from mlplan.kinds.model.gates import check_gates, gates_digest, questions
 from mlplan.kinds.model.recipe import Recipe, differences, recipe
 from mlplan.kinds.model.rules import schemas
 from mlplan.kinds.model.schema import SCHEMA
 from mlplan.kinds.monitor.answers import answers, too_old
-from mlplan.lang.diagnostic import Diagnostic
+from mlplan.lang.diagnostic import Diagnostic, DiagnosticError
 from mlplan.lang.values import Unknown
 from mlplan.ledger.evidence import digest_of
 from mlplan.ledger.records import Operation, Record
@@ -109,6 +109,15 @@ class ModelKind:
         number = int(prior.get("last_version") or 0) + 1
         case = _Case(desired, record, made, prior, self._judged_on(desired, view), number, broken)
         return self._decide(case, view)
+
+    def adopt(self, desired: Desired, identity: str, view: View) -> Change:
+        """Return the change that makes a version of a model that exists already."""
+        snapshots, missing = _snapshots(desired, view)
+        if missing:
+            detail = f"{desired.address} is judged on {', '.join(missing)}, which does not keep its contract. Mend that first."
+            raise DiagnosticError(_cannot_import(detail))
+        made = recipe(desired.arguments, snapshots, view.root, desired.address)
+        return adopting.adopt(desired, identity, adopting.Wanted(made, self._judged_on(desired, view)), view)
 
     def _decide(self, case: _Case, view: View) -> Change:
         prior, digest = case.prior, case.recipe.digest
@@ -254,6 +263,7 @@ class ModelKind:
             return training.test(step, context)
         actions = {
             "train": training.train,
+            "import": adopting.take_over,
             "seal": training.seal,
             "evaluate": judging.evaluate,
             "rejudge": judging.evaluate,
@@ -299,6 +309,10 @@ def _new_data(view: View, address: str) -> str:
     change = view.changes.get(address)
     texts = [r.text for r in change.reasons if r.text.startswith("new snapshot")] if change else []
     return texts[0] if texts else ""
+
+
+def _cannot_import(detail: str) -> Diagnostic:
+    return Diagnostic("cannot-import", "This cannot be imported", detail)
 
 
 def _command(detail: str) -> Diagnostic:

@@ -114,7 +114,7 @@ def _with_candidate(record: Record | None, step: Step, done: Finished, context: 
         "stage": "trained",
         "folder": str(done.folder.relative_to(context.root)),
         "trained_at": datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds"),
-        "profiles": {name: _profile_of(address, context) for name, address in _data_addresses(step, context).items()},
+        "profiles": profiles(step, context),
         "contracts": {name: _rules_of(address, context) for name, address in _data_addresses(step, context).items()},
     }
     asked = [{**a, "at": now} for a in step.inputs.get("asked") or ()]
@@ -125,6 +125,11 @@ def _with_candidate(record: Record | None, step: Step, done: Finished, context: 
         "seconds": [*(prior.get("seconds") or []), round(done.status.seconds, 1)][-KEPT_TIMES:],
         "retrains": [*(prior.get("retrains") or []), *asked][-100:],
     }
+
+
+def profiles(step: Step, context: Context) -> dict[str, Any]:
+    """Return the profiles of the data as it is pinned now, by the names of `train.data`."""
+    return {name: _profile_of(address, context) for name, address in _data_addresses(step, context).items()}
 
 
 def _data_addresses(step: Step, context: Context) -> dict[str, str]:
@@ -149,10 +154,23 @@ def seal(step: Step, context: Context) -> Outcome:
     assert record is not None, "sealing follows training"
     candidate = dict(record.attributes["candidate"])
     _refuse_altered_output(record, context.root / candidate["folder"], context)
+    request = {"output_of_training": candidate["folder"], **seal_request(step, desired, candidate, context)}
+    answer, done = artifact_job(step, "seal", request, desired, context, context.root / candidate["folder"] / "output")
+    if answer is None or "error" in answer:
+        return refused_model(step, answer, done)
+    candidate.update(
+        stage="sealed", artifact=answer["digest"], size=answer["size"], features=answer["features"],
+        classes=answer["classes"], versions=answer["versions"],
+    )  # fmt: skip
+    kept = new_record(desired, record, context.lineage, {**record.attributes, "candidate": candidate})
+    return Outcome(Result.DONE, f"sealed as {answer['digest'][7:19]} ({answer['size']:,} bytes)", kept)
+
+
+def seal_request(step: Step, desired: Desired, candidate: Mapping[str, Any], context: Context) -> dict[str, Any]:
+    """Return what sealing has to know besides the model file. candidate: its recipe and parts, for the card."""
     package: Mapping[str, Any] = desired.arguments.get("package") or {}
     address = next(iter(_data_addresses(step, context).values()))
-    request = {
-        "output_of_training": candidate["folder"],
+    return {
         "store": str(context.services.artifacts),
         "model": step.address,
         "task": desired.arguments["task"],
@@ -161,15 +179,6 @@ def seal(step: Step, context: Context) -> Outcome:
         "card": _card(desired, candidate, package),
         "trust": list(package.get("trust") or ()),
     }
-    answer, done = artifact_job(step, "seal", request, desired, context, context.root / candidate["folder"] / "output")
-    if answer is None or "error" in answer:
-        return _refused_model(step, answer, done)
-    candidate.update(
-        stage="sealed", artifact=answer["digest"], size=answer["size"], features=answer["features"],
-        classes=answer["classes"], versions=answer["versions"],
-    )  # fmt: skip
-    kept = new_record(desired, record, context.lineage, {**record.attributes, "candidate": candidate})
-    return Outcome(Result.DONE, f"sealed as {answer['digest'][7:19]} ({answer['size']:,} bytes)", kept)
 
 
 def _refuse_altered_output(record: Record, folder: Path, context: Context) -> None:
@@ -186,7 +195,8 @@ def _refuse_altered_output(record: Record, folder: Path, context: Context) -> No
     )
 
 
-def _refused_model(step: Step, answer: Mapping[str, Any] | None, done: Finished) -> Outcome:
+def refused_model(step: Step, answer: Mapping[str, Any] | None, done: Finished) -> Outcome:
+    """Return the outcome of a model that could not be sealed, with what the job says about it."""
     error = (answer or {}).get("error") or {"code": "sealing-failed", "summary": "Sealing failed", "detail": done.why()}
     problem = Diagnostic(error["code"], error["summary"], error["detail"], address=step.address)
     return Outcome(Result.FAILED, f"{error['summary']}: {error['detail']}", diagnostics=(problem,))
@@ -199,7 +209,7 @@ def artifact_job(
 
     The job's own document is the request, so that the folder of an attempt tells everything about it.
     """
-    verb = "seal" if purpose == "seal" else "predict"
+    verb = purpose if purpose in ("seal", "import") else "predict"
     if output is not None:
         request = {**request, "output": str(output)}
     job = Job((context.services.python, "-m", "mlplan.artifact", verb, "{job}"), request, {}, {}, timeout=3600.0)
