@@ -28,8 +28,10 @@ _PLAIN = {
     "numpy._core.numeric": ("_frombuffer",),
     "numpy.core.multiarray": ("_reconstruct", "scalar"),
     "numpy.core.numeric": ("_frombuffer",),
+    "numpy.random.bit_generator": ("SeedSequence", "SeedlessSeedSequence", "__pyx_unpickle_SeedSequence"),
     "numpy.random._pickle": ("__bit_generator_ctor", "__generator_ctor", "__randomstate_ctor"),
 }  # fmt: skip
+_OLD_NAMES = {"__builtin__": "builtins", "copy_reg": "copyreg"}
 _NUMBERS = re.compile(r"(float|int|uint|bool|str|bytes|object|complex)\d*_?")
 _LOSSES = ("sklearn._loss.", "sklearn.ensemble._hist_gradient_boosting.")
 MOST_BYTES = 4 * 2**30
@@ -44,12 +46,20 @@ class _Reader(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         """Return an allowed global. Raises: ArtifactError (untrusted-types)."""
+        module = _OLD_NAMES.get(module, module)  # as protocol 2 writes them
         full = f"{module}.{name}"
         if name in _PLAIN.get(module, ()) or full in self._trust:
             return super().find_class(module, name)
         if module == "numpy" and _NUMBERS.fullmatch(name):
             return super().find_class(module, name)
-        if module.startswith("numpy.random._") and name in ("MT19937", "PCG64", "RandomState", "Generator"):
+        if module.startswith("numpy.random._") and name in (
+            "MT19937",
+            "PCG64",
+            "RandomState",
+            "Generator",
+            "Philox",
+            "SFC64",
+        ):
             return super().find_class(module, name)
         if module.partition(".")[0] == "sklearn" and "." not in name and self._is_model_part(module, name):
             return super().find_class(module, name)

@@ -52,7 +52,7 @@ def _target(expr: Expr, scope: ModuleScope) -> str:
     text = ".".join(map(part_text, parts))
     address = parse_address(text)
     if address is None or not address.kind or len(address.rest) > 1 or (address.rest and address.rest[0][1] is None):
-        raise _bad("to must be the address of a block, an instance or a deployment, without quotes", expr)
+        raise _bad("The argument to must be the address of a block, an instance or a deployment, without quotes", expr)
     return str(address)
 
 
@@ -66,10 +66,12 @@ def _walk(expr: Expr, scope: ModuleScope, parts: list[tuple[str, Key]]) -> None:
         case Index(source, key, _):
             _walk(source, scope, parts)
             if parts[-1][1] is not None:
-                raise _bad("to has two keys in a row", expr)
+                raise _bad("The argument to has two keys in a row", expr)
             parts[-1] = (parts[-1][0], _key(key, scope))
         case _:
-            raise _bad("to must be the address of a block, an instance or a deployment, without quotes", expr)
+            raise _bad(
+                "The argument to must be the address of a block, an instance or a deployment, without quotes", expr
+            )
 
 
 def _key(expr: Expr, scope: ModuleScope) -> Key:
@@ -80,17 +82,19 @@ def _key(expr: Expr, scope: ModuleScope) -> Key:
         return value
     if isinstance(value, Decimal) and value == value.to_integral_value() and value >= 0:
         return int(value)
-    raise _bad("a key in `to` must be text or a whole number that is known when planning, and not sensitive", expr)
+    raise _bad(
+        "A key in the argument to must be text or a whole number that is known when planning, and not sensitive", expr
+    )
 
 
 def _identity(expr: Expr, scope: ModuleScope) -> str:
     value = evaluate(expr, scope)
     if isinstance(value, Unknown):
-        raise _bad(f"id must be known when planning; it is {value.origin or 'known after apply'}", expr)
+        raise _bad(f"The id must be known when planning; it is {value.origin or 'known after apply'}", expr)
     if isinstance(value, Secret):
-        raise _bad("id must not be sensitive: it is shown in plans", expr)
+        raise _bad("The id must not be sensitive: it is shown in plans", expr)
     if not isinstance(value, str) or not value.strip():
-        raise _bad("id must be text that says where the thing is", expr)
+        raise _bad("The id must be text that says where the thing is", expr)
     return value
 
 
@@ -115,5 +119,4 @@ def check_imports(imports: Iterable[Import], declared: Declared) -> list[Diagnos
 
 
 def _bad(why: str, expr: Expr) -> DiagnosticError:
-    detail = f"{why[0].upper()}{why[1:]}."
-    return DiagnosticError(problem("invalid-import", "This import cannot be used", detail, expr.span))
+    return DiagnosticError(problem("invalid-import", "This import cannot be used", f"{why}.", expr.span))

@@ -12,7 +12,11 @@ from mlplan.lang.diagnostic import Diagnostic, suggestion
 
 
 def wanted_imports(
-    program: Program, desired: Mapping[str, Desired], kinds: Mapping[str, Kind], view: View, found: dict[Diagnostic, None]
+    program: Program,
+    desired: Mapping[str, Desired],
+    kinds: Mapping[str, Kind],
+    view: View,
+    found: dict[Diagnostic, None],
 ) -> dict[str, str]:
     """Return address -> id of what this plan takes over; what is wrong goes to `found`.
 

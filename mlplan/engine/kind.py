@@ -24,7 +24,8 @@ class Options:
     """How a plan is made and carried out.
 
     wait: stay until rollouts end, instead of one look and exit. refresh_only: keep what the world says, change nothing.
-    imports: address -> id of what is to be taken over, and nothing else done. changed: addresses whose files changed, when only these and what depends on them are wanted; None: no such wish.
+    imports: address -> id of what is to be taken over, and nothing else done. changed: addresses whose files changed, when
+    only these and what depends on them are wanted; None: no such wish.
     """
 
     destroy: bool = False

@@ -95,9 +95,7 @@ def make_plan(program: Program, state: State, world: World, options: Options) ->
         _decode(planning, instance, planning.recalled)
     if any(d.is_error for d in planning.diagnostics):
         return _finish(planning, Selection(), moves)
-    planning.imports = wanted_imports(
-        program, planning.desired, world.kinds, planning.view, planning.diagnostics
-    )
+    planning.imports = wanted_imports(program, planning.desired, world.kinds, planning.view, planning.diagnostics)
     if any(d.is_error for d in planning.diagnostics):
         return _finish(planning, Selection(), moves)
     _observe_all(planning)
@@ -195,8 +193,10 @@ def _plan_one(planning: _Planning, address: str, instances: Mapping[str, Instanc
     try:
         if has_errors(seen.diagnostics):  # what cannot be seen is not taken for gone
             change = Change(address, desired.kind, Action.KEEP)
+        elif address in planning.imports:
+            change = _adopted(planning, kind, desired)
         else:
-            change = _diff(planning, kind, desired, seen)
+            change = kind.diff(desired, planning.view.record(address), seen, planning.view)
     except (DiagnosticError, ProviderError) as error:
         found = error.diagnostics if isinstance(error, DiagnosticError) else (from_provider(error, address),)
         change = Change(
@@ -224,10 +224,8 @@ def _completed(change: Change, **fields: Any) -> Change:
     return done
 
 
-def _diff(planning: _Planning, kind: Kind, desired: Desired, seen: Observation) -> Change:
-    identity = planning.imports.get(desired.address)
-    if identity is None:
-        return kind.diff(desired, planning.view.record(desired.address), seen, planning.view)
+def _adopted(planning: _Planning, kind: Kind, desired: Desired) -> Change:
+    identity = planning.imports[desired.address]
     assert isinstance(kind, Adopts), "checked by wanted_imports"
     return replace(kind.adopt(desired, identity, planning.view), importing=identity)
 

@@ -65,7 +65,8 @@ def headline(plan: Plan) -> str:
     if breaches := sum(bool(c.breach) for c in plan.changes):
         parts.append(f"{breaches} breach{'es' if breaches != 1 else ''}")
     words = (
-        (Action.IMPORT, "to import"), (Action.RETRAIN, "to retrain"), (Action.ADD, "to add"), (Action.CHANGE, "to change"), (Action.REPLACE, "to replace"),
+        (Action.IMPORT, "to import"), (Action.RETRAIN, "to retrain"), (Action.ADD, "to add"), (Action.CHANGE, "to change"),
+        (Action.REPLACE, "to replace"),
         (Action.REMOVE, "to remove"), (Action.MOVE, "to move"), (Action.FORGET, "to forget"),
     )  # fmt: skip
     changing = [c for c in (*moved, *edited) if c.steps or c.moved_from]

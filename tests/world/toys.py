@@ -25,7 +25,7 @@ from mlplan.engine.types import (
     Result,
     Step,
 )  # fmt: skip
-from mlplan.lang.diagnostic import Diagnostic
+from mlplan.lang.diagnostic import Diagnostic, DiagnosticError
 from mlplan.lang.values import Unknown
 from mlplan.ledger.evidence import Evidence, Verdict, digest_of
 from mlplan.ledger.records import Operation, Record
@@ -168,6 +168,16 @@ class Thing(Toy):
     name = "thing"
     schema = THING
 
+    def adopt(self, desired: Desired, identity: str, view: View) -> Change:
+        if identity not in self.world.things:
+            raise DiagnosticError(Diagnostic("cannot-import", "This cannot be imported", f"There is no {identity}."))
+        on = desired.arguments.get("on")
+        step = view.step(desired, "import", f"take over {identity}", {"id": identity})
+        return Change(
+            desired.address, self.name, Action.IMPORT, (), (), (step,), {"identity": identity},
+            dependencies=(on.address,) if on is not None else (),
+        )  # fmt: skip
+
     def diff(self, desired: Desired | None, record: Record | None, seen: Observation, view: View) -> Change:
         if desired is None:
             assert record is not None
@@ -206,6 +216,7 @@ class Thing(Toy):
     def facts(self, desired: Desired, record: Record | None, step: Step) -> dict[str, Any]:
         old = record.attributes.get("identity") if record is not None else None
         made = old if old is not None and step.action != "replace" else f"id-{step.token[:6]}"
+        made = step.inputs["id"] if step.action == "import" else made
         return {"identity": made, "arguments": plain(desired.arguments)}
 
 

@@ -148,7 +148,9 @@ def _refuse_owned(endpoint: EndpointStatus, address: str, state: State) -> None:
 def _one_unit(endpoint: EndpointStatus, units: Sequence[UnitStatus], address: str) -> UnitStatus:
     if len(units) != 1 or endpoint.weights.get(units[0].name) != FULL_WEIGHT:
         shares = ", ".join(f"{name} {weight / 100:g} %" for name, weight in endpoint.weights.items()) or "nobody"
-        detail = f"The traffic of {endpoint.name} goes to {shares}. Only one version that has all of it can be taken over."
+        detail = (
+            f"The traffic of {endpoint.name} goes to {shares}. Only one version that has all of it can be taken over."
+        )
         raise DiagnosticError(_refused(detail, address))
     unit = units[0]
     if unit.state != "ready":

@@ -24,7 +24,7 @@ NEEDED = ("scikit-learn", "numpy", "scipy")
 """Distributions whose versions a scikit-learn model depends on."""
 
 
-class NotFound(Exception):
+class NoSuchModelError(Exception):
     """There is no such model; says why."""
 
 
@@ -44,15 +44,15 @@ class MlflowModel:
 
 
 def find(store: Path, name: str) -> MlflowModel:
-    """Return the model called `models:/NAME/VERSION`, `models:/NAME@ALIAS` or `runs:/RUN/PATH` in a store. Raises: NotFound."""
+    """Return the model called `models:/NAME/VERSION`, `models:/NAME@ALIAS` or `runs:/RUN/PATH` in a store. Raises: NoSuchModelError."""
     if not store.is_dir():
-        raise NotFound(f"there is no MLflow store at {store}")
+        raise NoSuchModelError(f"there is no MLflow store at {store}")
     run = _RUN.fullmatch(name)
     if run is not None:
         return _of_run(store, run["run"], run["path"])
     named = _NAMED.fullmatch(name)
     if named is None:
-        raise NotFound(f'"{name}" is neither models:/NAME/VERSION nor models:/NAME@ALIAS nor runs:/RUN/PATH')
+        raise NoSuchModelError(f'"{name}" is neither models:/NAME/VERSION nor models:/NAME@ALIAS nor runs:/RUN/PATH')
     if named["version"] is None and named["alias"] is None:
         return _logged(store, named["name"])
     version = named["version"] or _alias(store, named["name"], str(named["alias"]))
@@ -60,19 +60,19 @@ def find(store: Path, name: str) -> MlflowModel:
     if not (folder / "meta.yaml").is_file():
         kept = sorted(p.name.removeprefix("version-") for p in folder.parent.glob("version-*"))
         what = f"has the versions {', '.join(kept)}" if kept else "has no such model"
-        raise NotFound(f"the registry in {store} {what}, not {name}")
+        raise NoSuchModelError(f"the registry in {store} {what}, not {name}")
     return at(folder)
 
 
 def at(folder: Path) -> MlflowModel:
-    """Return the model of a folder with an MLmodel file, or of a registered version's folder. Raises: NotFound."""
+    """Return the model of a folder with an MLmodel file, or of a registered version's folder. Raises: NoSuchModelError."""
     if (folder / "MLmodel").is_file():
         return _read(folder)
     if (folder / "artifacts" / "MLmodel").is_file():
         return _read(folder / "artifacts")
     meta = folder / "meta.yaml"
     if not meta.is_file():
-        raise NotFound(f"{folder} has neither an MLmodel file nor the meta.yaml of a registered version")
+        raise NoSuchModelError(f"{folder} has neither an MLmodel file nor the meta.yaml of a registered version")
     document = _yaml(meta)
     place = str(document.get("storage_location") or document.get("source") or "")
     try:
@@ -80,10 +80,7 @@ def at(folder: Path) -> MlflowModel:
     except ValueError:
         number = None
     store = folder.parent.parent.parent
-    if place.startswith("models:/"):
-        found = find(store, place)
-    else:
-        found = _read(_local(place, store))
+    found = find(store, place) if place.startswith("models:/") else _read(_local(place, store))
     return MlflowModel(found.folder, found.file, number, found.features, found.versions, found.made)
 
 
@@ -91,48 +88,47 @@ def _logged(store: Path, identity: str) -> MlflowModel:
     """Return a model of MLflow 3 by its own id, as `models:/m-…` names it."""
     folder = next((p for p in sorted(store.glob(f"*/models/{_plain(identity)}"))), None)
     if folder is None:
-        raise NotFound(f"no experiment in {store} has a model {identity}")
+        raise NoSuchModelError(f"no experiment in {store} has a model {identity}")
     return at(folder)
 
 
 def _of_run(store: Path, run: str, path: str) -> MlflowModel:
     folder = next((p for p in sorted(store.glob(f"*/{_plain(run)}"))), None)
     if folder is None:
-        raise NotFound(f"no experiment in {store} has a run {run}")
+        raise NoSuchModelError(f"no experiment in {store} has a run {run}")
     here = _inside(folder / "artifacts", path)
     if (here / "MLmodel").is_file():
         return _read(here)
     # MLflow 3 keeps the models of a run beside it, and names them in the run's outputs.
     for output in sorted(folder.glob("outputs/m-*")):
-        found = _logged(store, output.name)
-        meta = found.folder.parent / "meta.yaml"
-        if meta.is_file() and _yaml(meta).get("name") == path:
-            return found
-    raise NotFound(f"run {run} in {store} logged no model at {path}")
+        for meta in sorted(store.glob(f"*/models/{output.name}/meta.yaml")):
+            if _yaml(meta).get("name") == path:
+                return at(meta.parent)
+    raise NoSuchModelError(f"run {run} in {store} logged no model at {path}")
 
 
 def _alias(store: Path, name: str, alias: str) -> str:
     path = _inside(store / "models", name) / "aliases" / _plain(alias)
     if not path.is_file():
-        raise NotFound(f"the model {name} in {store} has no alias {alias}")
+        raise NoSuchModelError(f"the model {name} in {store} has no alias {alias}")
     return path.read_text(encoding="utf-8", errors="replace").strip()[:20]
 
 
 def _read(folder: Path) -> MlflowModel:
     if not (folder / "MLmodel").is_file():
-        raise NotFound(f"{folder} has no MLmodel file")
+        raise NoSuchModelError(f"{folder} has no MLmodel file")
     document = _yaml(folder / "MLmodel")
     flavors = document.get("flavors")
     flavors = flavors if isinstance(flavors, dict) else {}
     flavor = flavors.get("sklearn")
     if not isinstance(flavor, dict):
         names = ", ".join(sorted(map(str, flavors))) or "none"
-        raise NotFound(f"the model in {folder} has the flavors {names}; what can be imported is scikit-learn's")
+        raise NoSuchModelError(f"the model in {folder} has the flavors {names}; what can be imported is scikit-learn's")
     if flavor.get("code"):
-        raise NotFound(f"the model in {folder} brings code of its own ({flavor['code']}), which is not run")
+        raise NoSuchModelError(f"the model in {folder} brings code of its own ({flavor['code']}), which is not run")
     file = _inside(folder, str(flavor.get("pickled_model") or "model.pkl"))
     if not file.is_file() or file.is_symlink():
-        raise NotFound(f"{folder} has no {file.name}, which its MLmodel file names")
+        raise NoSuchModelError(f"{folder} has no {file.name}, which its MLmodel file names")
     versions = _versions(folder / "requirements.txt")
     if flavor.get("sklearn_version"):
         versions["scikit-learn"] = str(flavor["sklearn_version"])
@@ -169,7 +165,9 @@ def _local(place: str, store: Path) -> Path:
     """Return the folder of a location, also when the store was moved to another place since it was written."""
     split = urlsplit(place)
     if split.scheme not in ("", "file"):
-        raise NotFound(f"its files are at {place}; only what lies on this machine can be imported: download it first")
+        raise NoSuchModelError(
+            f"its files are at {place}; only what lies on this machine can be imported: download it first"
+        )
     path = Path(unquote(split.path))
     if path.is_dir():
         return path
@@ -178,31 +176,31 @@ def _local(place: str, store: Path) -> Path:
         moved = store.joinpath(*parts[len(parts) - parts[::-1].index(store.name) :])
         if moved.is_dir():
             return moved
-    raise NotFound(f"its files should be in {path}, which is not there")
+    raise NoSuchModelError(f"its files should be in {path}, which is not there")
 
 
 def _yaml(path: Path) -> dict[str, Any]:
     import yaml
 
     if path.stat().st_size > MOST_BYTES:
-        raise NotFound(f"{path} is larger than {MOST_BYTES:,} bytes")
+        raise NoSuchModelError(f"{path} is larger than {MOST_BYTES:,} bytes")
     try:
         document = yaml.safe_load(path.read_bytes())
     except (OSError, yaml.YAMLError, RecursionError) as error:
-        raise NotFound(f"{path} cannot be read ({str(error).splitlines()[0]})") from error
+        raise NoSuchModelError(f"{path} cannot be read ({str(error).splitlines()[0]})") from error
     if not isinstance(document, dict):
-        raise NotFound(f"{path} is no document of MLflow's")
+        raise NoSuchModelError(f"{path} is no document of MLflow's")
     return document
 
 
 def _inside(folder: Path, name: str) -> Path:
     path = folder / name
     if Path(name).is_absolute() or ".." in Path(name).parts:
-        raise NotFound(f'"{name}" leads out of {folder}')
+        raise NoSuchModelError(f'"{name}" leads out of {folder}')
     return path
 
 
 def _plain(name: str) -> str:
     if not re.fullmatch(r"[\w.-]+", name) or name in (".", ".."):
-        raise NotFound(f'"{name}" is no name of MLflow\'s')
+        raise NoSuchModelError(f'"{name}" is no name of MLflow\'s')
     return name

@@ -47,7 +47,7 @@ def source_of(identity: str, address: str, root: Path, services: Services) -> So
     name, number = (match["id"], int(match["number"])) if match else (identity, None)
     try:
         found = _found(name, root, services)
-    except mlflow_files.NotFound as error:
+    except mlflow_files.NoSuchModelError as error:
         detail = f'"{identity}": {error}. An id of a model is one of:\n{FORMS}'
         raise DiagnosticError(
             Diagnostic("cannot-import", "This cannot be imported", detail, address=address)
@@ -78,7 +78,7 @@ def _at(path: Path) -> Source:
     if path.is_file():
         return Source("file", path, _digest(path))
     if not path.is_dir():
-        raise mlflow_files.NotFound(f"there is neither a file nor a folder {path}")
+        raise mlflow_files.NoSuchModelError(f"there is neither a file nor a folder {path}")
     if (path / "manifest.json").is_file():
         return _sealed(path)
     if (path / "MLmodel").is_file() or (path / "meta.yaml").is_file():
@@ -87,7 +87,7 @@ def _at(path: Path) -> Source:
     if len(files) == 1:
         return Source("file", files[0], _digest(files[0]))
     found = f"the model files {', '.join(p.name for p in files)}" if files else "no manifest.json, MLmodel or model.*"
-    raise mlflow_files.NotFound(f"{path} has {found}; name one file")
+    raise mlflow_files.NoSuchModelError(f"{path} has {found}; name one file")
 
 
 def _stored(digits: str, services: Services) -> Source:
@@ -95,7 +95,7 @@ def _stored(digits: str, services: Services) -> Source:
     found = sorted(folder.glob(f"{digits}*")) if re.fullmatch(r"[0-9a-f]{8,64}", digits) else []
     if len(found) != 1:
         what = f"{len(found)} artifacts" if found else "no artifact"
-        raise mlflow_files.NotFound(
+        raise mlflow_files.NoSuchModelError(
             f"the store {services.artifacts} has {what} whose digest begins with {digits or 'nothing'}"
         )
     return _sealed(found[0])
@@ -106,7 +106,7 @@ def _sealed(folder: Path) -> Source:
 
     problems = verify(folder)
     if problems:
-        raise mlflow_files.NotFound(f"{folder} is not what was sealed: {'; '.join(problems[:3])}".rstrip("."))
+        raise mlflow_files.NoSuchModelError(f"{folder} is not what was sealed: {'; '.join(problems[:3])}".rstrip("."))
     return Source("sealed", folder, _digest(folder / MANIFEST))
 
 
