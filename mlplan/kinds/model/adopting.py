@@ -91,7 +91,7 @@ def take_over(step: Step, context: Context) -> Outcome:
         "parts": step.inputs["parts"],
         "stage": "sealed",
         "trained_at": source.made or datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds"),
-        "profiles": training.profiles(step, context),
+        **training.data_facts(step, context),
         "imported": step.inputs["id"],
         **facts,
     }

@@ -116,7 +116,7 @@ class ModelKind:
         if missing:
             detail = f"{desired.address} is judged on {', '.join(missing)}, which does not keep its contract. Mend that first."
             raise DiagnosticError(_cannot_import(detail))
-        made = recipe(desired.arguments, snapshots, view.root, desired.address)
+        made = recipe(desired.arguments, snapshots, view.root, desired.address, schemas(desired, None, view)[0])
         return adopting.adopt(desired, identity, adopting.Wanted(made, self._judged_on(desired, view)), view)
 
     def _decide(self, case: _Case, view: View) -> Change:

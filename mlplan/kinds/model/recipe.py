@@ -101,7 +101,7 @@ def environment_lock(root: Path) -> dict[str, str]:
     for package in CAPTURED:
         try:
             captured[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNoSuchModelErrorError:
+        except importlib.metadata.PackageNotFoundError:
             captured[package] = "absent"
     return captured
 

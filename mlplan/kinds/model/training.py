@@ -114,8 +114,7 @@ def _with_candidate(record: Record | None, step: Step, done: Finished, context: 
         "stage": "trained",
         "folder": str(done.folder.relative_to(context.root)),
         "trained_at": datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds"),
-        "profiles": profiles(step, context),
-        "contracts": {name: _rules_of(address, context) for name, address in _data_addresses(step, context).items()},
+        **data_facts(step, context),
     }
     asked = [{**a, "at": now} for a in step.inputs.get("asked") or ()]
     return {
@@ -127,9 +126,13 @@ def _with_candidate(record: Record | None, step: Step, done: Finished, context: 
     }
 
 
-def profiles(step: Step, context: Context) -> dict[str, Any]:
-    """Return the profiles of the data as it is pinned now, by the names of `train.data`."""
-    return {name: _profile_of(address, context) for name, address in _data_addresses(step, context).items()}
+def data_facts(step: Step, context: Context) -> dict[str, Any]:
+    """Return profiles and rules of the data as it is pinned now, by the names of `train.data`."""
+    data = _data_addresses(step, context)
+    return {
+        "profiles": {name: _profile_of(address, context) for name, address in data.items()},
+        "contracts": {name: _rules_of(address, context) for name, address in data.items()},
+    }
 
 
 def _data_addresses(step: Step, context: Context) -> dict[str, str]:
