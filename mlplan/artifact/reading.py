@@ -45,7 +45,7 @@ def batches(
             for table in _tables(path, form, inside, rows, missing):
                 for name, value in folders.items():
                     table = table.append_column(name, pa.array([value] * table.num_rows, pa.string()))
-                yield _typed(table, columns, path)
+                yield _typed(_with_absent(table, columns), columns, path)
         except pa.ArrowException as error:
             first = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
             raise ArtifactError(
@@ -68,8 +68,9 @@ def _parquet(path: Path, columns: Sequence[Column], rows: int) -> Iterator[pa.Ta
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path) as file:
-        _require(file.schema_arrow.names, columns, path)
-        for batch in file.iter_batches(batch_size=rows, columns=[c.name for c in columns]):
+        present = file.schema_arrow.names
+        _require(present, columns, path)
+        for batch in file.iter_batches(batch_size=rows, columns=[c.name for c in columns if c.name in present]):
             yield pa.Table.from_batches([batch])
 
 
@@ -135,8 +136,18 @@ def _folder_values(path: Path, columns: Sequence[Column]) -> dict[str, str]:
     return {name: value for name, _, value in pairs if name in declared}
 
 
+def _with_absent(table: pa.Table, columns: Sequence[Column]) -> pa.Table:
+    """Return a table with the columns that may be missing and that a file written before they were declared has not."""
+    import pyarrow as pa
+
+    for column in columns:
+        if column.name not in table.column_names:
+            table = table.append_column(column.name, pa.nulls(table.num_rows, _arrow_type(column.kind)))
+    return table
+
+
 def _require(present: Sequence[str], columns: Sequence[Column], path: Path) -> None:
-    missing = [c.name for c in columns if c.name not in present]
+    missing = [c.name for c in columns if c.name not in present and not c.nullable]
     if missing:
         raise ArtifactError(
             "missing-column",

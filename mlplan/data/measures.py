@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from statistics import median
 from typing import TYPE_CHECKING
 
 from mlplan.data.aggregates import Aggregation, Numbers, Planned
@@ -29,7 +30,7 @@ def plan_metric(
     view: View,
     aggregation: Aggregation,
     finder: Finder,
-    previous_rows: int | None,
+    previous_rows: Sequence[int],
 ) -> Planned:
     """Return the planned check of a quality rule with a metric; not for `distinct_count`, which takes a pass of its
     own.
@@ -59,7 +60,7 @@ class _Builder:
         aggregation: Aggregation,
         where: Expr | None,
         limits: Limits,
-        previous_rows: int | None,
+        previous_rows: Sequence[int],
     ) -> None:
         self.metric = metric
         self.view = view
@@ -113,9 +114,10 @@ class _Builder:
         return lambda numbers: Measured(numbers[rows], numbers[rows], "count")
 
     def _rows_change(self) -> Measure:
-        rows, before = self._count(), self.previous_rows
+        rows, earlier = self._count(), list(self.previous_rows[: self.metric.snapshots])
 
         def measured(numbers: Numbers) -> Measured:
+            before = median(earlier) if earlier else 0
             if not before:
                 note = {"note": "there is no earlier snapshot to compare with"}
                 return Measured(0.0, numbers[rows], "count", verdict=Verdict.PASS, details=note)

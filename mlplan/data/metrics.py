@@ -18,11 +18,15 @@ class MetricKind:
     fraction: bool = False
     numeric: bool = False
     """Columns must be numeric."""
+    history: bool = False
+    """It looks at earlier snapshots, at as many as it is given."""
 
 
 METRICS = {
     "rows": MetricKind(0, "number of rows"),
-    "rows_change": MetricKind(0, "rows against the previous snapshot: 0.1 is ten percent more"),
+    "rows_change": MetricKind(
+        0, "rows against the previous snapshot, or the median of that many: 0.1 is ten percent more", history=True
+    ),
     "null_fraction": MetricKind(1, "share of missing values", fraction=True),
     "true_fraction": MetricKind(1, "share of true among the values that are there", fraction=True),
     "mean": MetricKind(1, "mean", numeric=True),
@@ -37,17 +41,21 @@ METRICS = {
 }
 """Metric name -> what it is."""
 
+MOST_SNAPSHOTS = 24
+"""Earlier snapshots whose rows are remembered."""
+
 _CALL = re.compile(r"\s*([a-z_]+)\s*(?:\((.*)\))?\s*", re.DOTALL)
 _ARGUMENT = re.compile(r'\s*(?:"([^"]+)"|([^\s,"()]+))\s*')
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric with its columns. quantile: the share of `quantile` and `median`."""
+    """A metric with its columns. quantile: the share of `quantile` and `median`. snapshots: how many earlier ones count."""
 
     name: str
     columns: tuple[str, ...] = ()
     quantile: float | None = None
+    snapshots: int = 1
 
     @property
     def kind(self) -> MetricKind:
@@ -55,7 +63,9 @@ class Metric:
         return METRICS[self.name]
 
     def __str__(self) -> str:
-        inside = ", ".join((*self.columns, *([f"{self.quantile:g}"] if self.name == "quantile" else [])))
+        numbers = [f"{self.quantile:g}"] if self.name == "quantile" else []
+        numbers += [str(self.snapshots)] if self.snapshots > 1 else []
+        inside = ", ".join((*self.columns, *numbers))
         return f"{self.name}({inside})" if inside else self.name
 
 
@@ -66,6 +76,8 @@ def parse_metric(text: str) -> Metric:
     if match is None or kind is None:
         raise ValueError(f'"{text}" is not a metric. Metrics are {", ".join(METRICS)}.')
     name, arguments = match[1], _arguments(match[2] or "")
+    if kind.history and len(arguments) == 1:
+        return Metric(name, snapshots=_count(arguments[0]))
     if len(arguments) != kind.columns + kind.numbers:
         raise ValueError(f"{name} takes {_takes(kind)}; {len(arguments)} given.")
     quantile = 0.5 if name == "median" else None
@@ -77,6 +89,12 @@ def parse_metric(text: str) -> Metric:
 def _takes(kind: MetricKind) -> str:
     columns = {0: "no column", 1: "one column", 2: "two columns"}[kind.columns]
     return columns + (" and a number between 0 and 1" if kind.numbers else "")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_SNAPSHOTS:
+        raise ValueError(f'"{text}" is not a whole number of snapshots, 1 to {MOST_SNAPSHOTS}.')
+    return int(text)
 
 
 def _share(text: str) -> float:

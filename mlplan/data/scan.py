@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mlplan.data.aggregates import Aggregation, Numbers, Planned, judge_all
@@ -39,13 +39,14 @@ class Referenced:
 class CheckReport:
     """What a contract's checks found. Units: `newest` seconds since the epoch of the newest row, `seconds` of work.
 
-    rows: None when the data could not be read.
+    rows: None when the data could not be read. stored: every column of the files, undeclared ones too, with its stored type.
     """
 
     evidence: tuple[Evidence, ...]
     rows: int | None
     newest: float | None
     seconds: float
+    stored: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def verdict(self) -> Verdict:
@@ -66,12 +67,12 @@ def check(
     now: float,
     cache: Path | None = None,
     references: Mapping[str, Referenced] | None = None,
-    previous_rows: int | None = None,
+    previous_rows: Sequence[int] = (),
 ) -> CheckReport:
     """Return the evidence of every check of a contract over the files of a snapshot.
 
     now: seconds since the epoch, for freshness and `Evidence.at`. cache: `.mlplan/cache`, where the engine spills.
-    references: by the addresses in `contract.references`. previous_rows: of the snapshot before, for `rows_change`. The
+    references: by the addresses in `contract.references`. previous_rows: of earlier snapshots, newest first, for `rows_change`. The
     caller verifies the snapshot. Trouble with the data is evidence with verdict `error`, never an exception.
     """
     started = time.perf_counter()
@@ -91,7 +92,7 @@ def check(
     if changed:
         names = ", ".join(f'"{shown(path, root)}"' for path in changed[:3])
         report = _failed(finder, f"{names} changed while it was read. Run again when nothing writes to it.")
-    return CheckReport(report.evidence, report.rows, report.newest, time.perf_counter() - started)
+    return replace(report, seconds=time.perf_counter() - started)
 
 
 def _failed(finder: Finder, reason: str) -> CheckReport:
@@ -109,7 +110,7 @@ class _Scan:
         snapshot: Snapshot,
         root: Path,
         references: Mapping[str, Referenced],
-        previous_rows: int | None,
+        previous_rows: Sequence[int],
     ) -> None:
         self.engine = engine
         self.finder = finder
@@ -135,7 +136,7 @@ class _Scan:
         for check, columns in unique_keys(contract, self.view):
             evidence.append(judge_unique(self.engine, self.view, check, columns, finder))
         evidence += self._other_rules()
-        return CheckReport(tuple(evidence), rows, newest, 0.0)
+        return CheckReport(tuple(evidence), rows, newest, 0.0, self.view.present)
 
     def _scan(self) -> tuple[list[Evidence], Numbers, str, str | None]:
         """Run the one query, and the one for examples when something failed."""

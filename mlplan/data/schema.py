@@ -32,9 +32,18 @@ def judge_schema(
     by_file = stored_types(engine, paths) if view.format == "parquet" and len(paths) > 1 else {}
     for column in contract.columns.values():
         subject, question = f"{contract.address}.column.{column.name}", f"{column.name} is there as {column.type}"
+        optional = column.nullable and not column.label and column.name not in (*contract.key, contract.time)
+        severity = "warn" if optional else column.severity
         if column.name in view.absent:
-            message = f'Column "{column.name}" is declared and not in the data.{_spelled_otherwise(column.name, view)}'
-            yield finder.evidence(subject, question, Verdict.FAIL, message, method="schema", severity=column.severity)
+            other = _spelled_otherwise(column.name, view)
+            message = f'Column "{column.name}" is declared and not in the data.{other}'
+            if optional and not other:
+                message = f"{message[:-1]}, so that every value of it is missing."
+            else:
+                severity = column.severity
+            yield finder.evidence(
+                subject, question, Verdict.FAIL, message, method="schema", severity=severity, details={"absent": column.name}
+            )
             continue
         lacking = [path for path, types in by_file.items() if column.name not in types]
         if column.name in view.mismatched:
@@ -43,7 +52,8 @@ def judge_schema(
             yield finder.evidence(subject, question, Verdict.FAIL, message, method="schema", severity=column.severity)
         elif lacking:
             message = f'Column "{column.name}" is not in {_some([shown(Path(path), root) for path in lacking])}.'
-            yield finder.evidence(subject, question, Verdict.FAIL, message, method="schema", severity=column.severity)
+            message = f"{message[:-1]}, where its values are missing." if optional else message
+            yield finder.evidence(subject, question, Verdict.FAIL, message, method="schema", severity=severity)
         else:
             yield finder.evidence(
                 subject, question, Verdict.PASS, f"Stored as {view.stored[column.name]}.", method="schema"

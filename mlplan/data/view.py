@@ -37,7 +37,7 @@ class View:
 
     table: selectable expression. stored: declared column -> type in the files, of those that are there. absent:
     declared, not there. undeclared: there, not declared. mismatched: stored as another type. flagged: has a flag
-    column.
+    column. present: every column of the files -> its stored type.
     """
 
     format: str
@@ -49,6 +49,7 @@ class View:
     flags: Mapping[str, Expr] = field(repr=False)
     source: Expr = field(repr=False)
     numbered_source: Expr = field(repr=False)
+    present: Mapping[str, str] = field(default_factory=dict)
 
     def table(self, columns: Sequence[str] | None = None, *, flags: bool = True, rows: bool = False) -> Expr:
         """Return the view as a table to select from. rows: with `FILE`, `ROW` and `STORED`, which costs a little more."""
@@ -118,4 +119,5 @@ def open_view(engine: Engine, contract: Contract, format: str, paths: Sequence[P
         flags=flags,
         source=source,
         numbered_source=numbered,
+        present=present,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,7 @@ class DataFolder:
         columns: Mapping[str, Any],
         *,
         references: Mapping[str, Referenced] | None = None,
-        previous_rows: int | None = None,
+        previous_rows: Sequence[int] = (),
         **arguments: Any,
     ) -> CheckReport:
         """Return what the checks of a contract find."""

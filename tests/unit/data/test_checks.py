@@ -167,7 +167,7 @@ def test_metrics(folder: Any, metric: str) -> None:
     folder.write("d.csv", "v,w,g,n,b\n1,2,x,1,true\n2,4,x,,true\n3,6,y,,true\n4,8,y,2,true\n5,10,x,3,false\n")
     columns = {"v": "float", "w": "int", "g": "string", "n": {"type": "int", "nullable": True}, "b": "bool"}
     report = folder.check(
-        "d.csv", columns, previous_rows=4, quality={"m": {"metric": metric, "at_least": 0, "at_most": 1 if "fraction" in metric else 100}}
+        "d.csv", columns, previous_rows=[4], quality={"m": {"metric": metric, "at_least": 0, "at_most": 1 if "fraction" in metric else 100}}
     )  # fmt: skip
     evidence = next(e for e in report.evidence if e.subject.endswith(".m"))
     assert evidence.estimate == pytest.approx(METRICS[metric])
@@ -206,10 +206,14 @@ def test_freshness_against_the_clock(folder: Any) -> None:
 def test_rows_and_their_change(folder: Any, question: Question) -> None:
     folder.write("d.csv", "v\n1\n2\n")
     report = folder.check(
-        "d.csv", {"v": "int"}, min_rows=3, previous_rows=10, quality={"q": {"metric": "rows_change", "at_least": -0.5}}
+        "d.csv", {"v": "int"}, min_rows=3, previous_rows=[10, 4, 2], quality={"q": {"metric": "rows_change", "at_least": -0.5}}
     )
     assert question(report, "at least 3 rows").verdict is Verdict.FAIL
     assert question(report, "rows_change >= -0.5").estimate == pytest.approx(-0.8)
+    report = folder.check(
+        "d.csv", {"v": "int"}, previous_rows=[10, 4, 2], quality={"q": {"metric": "rows_change(3)", "at_least": -0.6}}
+    )
+    assert question(report, "rows_change(3) >= -0.6").estimate == pytest.approx(-0.5), "against the median of three"
 
 
 @pytest.mark.parametrize("name", ["d.csv", "d.parquet"])
