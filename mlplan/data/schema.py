@@ -42,7 +42,13 @@ def judge_schema(
             else:
                 severity = column.severity
             yield finder.evidence(
-                subject, question, Verdict.FAIL, message, method="schema", severity=severity, details={"absent": column.name}
+                subject,
+                question,
+                Verdict.FAIL,
+                message,
+                method="schema",
+                severity=severity,
+                details={"absent": column.name},
             )
             continue
         lacking = [path for path, types in by_file.items() if column.name not in types]

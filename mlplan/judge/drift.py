@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlplan.judge.bars import bars
 from mlplan.judge.distances import (
     Counts,
     Distance,
@@ -141,6 +142,7 @@ def _measure(left: ColumnProfile, right: ColumnProfile, method: str, random: np.
         details["chi2"], details["chi2_p"] = chi_square(reference, current)
     if method == "ks" and ordered:
         details["ks_p"] = kolmogorov_p(value, left.n - left.nulls, right.n - right.nulls)
+    details["bars"] = bars(left, right)
     return _Measured(
         left.name, method, value, _interval(measure, reference, current, value, random), _p_value(value, null),
         float(null.mean()), float(np.quantile(null, 0.99)), right.n, _shares(left, right), details,
@@ -303,9 +305,10 @@ def _judge(subject: str, found: _Measured, at_most: float, beyond_noise: bool) -
     for what, (before, now) in found.shares.items():
         if over and abs(now - before) >= 0.01:
             message += f", {what} {before:.1%} → {now:.1%}"
+    more = {k: v for k, v in found.details.items() if k != "bars" or verdict is not Verdict.PASS}
     details = {
         "column": found.column, "p": found.p, "noise_mean": found.noise, "noise_floor": found.floor,
-        "shares": {what: list(pair) for what, pair in found.shares.items()}, **found.details,
+        "shares": {what: list(pair) for what, pair in found.shares.items()}, **more,
     }  # fmt: skip
     return Evidence(
         f"{subject}.{found.column}", f"{words} of {found.column} ≤ {limit_text(at_most)}", verdict, method=found.method,

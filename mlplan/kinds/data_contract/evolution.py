@@ -84,8 +84,11 @@ def used_columns(record: Record) -> frozenset[str] | None:
     return frozenset(map(str, features)) if features else None
 
 
-def change_notes(found: Sequence[ContractChange], readers: Sequence[Reader]) -> list[tuple[str, str]]:
+def rule_notes(found: Sequence[ContractChange] | None, address: str, view: View) -> list[tuple[str, str]]:
     """Return the lines of a plan about changed rules: each with its class, then what each model has of it."""
+    if not found:
+        return []
+    readers = readers_of(address, view)
     ordered = sorted(found, key=lambda change: not change.breaking)
     notes = [("rule", f"{change} ({_class(change)})") for change in ordered[:MOST_SHOWN]]
     if len(found) > MOST_SHOWN:

@@ -10,6 +10,7 @@ from mlplan.data.changes import ContractChange
 from mlplan.engine.kind import Context, View, new_record
 from mlplan.engine.types import Action, Cause, Change, Desired, FieldChange, Observation, Outcome, Reason, Result, Step
 from mlplan.kinds.data_contract import evolution, reading
+from mlplan.kinds.data_contract.arrived import arrived
 from mlplan.kinds.data_contract.schema import SCHEMA
 from mlplan.kinds.monitor.answers import data_to_refresh
 from mlplan.lang.diagnostic import Diagnostic
@@ -108,9 +109,7 @@ class DataContractKind:
             (step,),
             (prior or self._unknown(desired)) if blocked else planned,
             evidence=evidence,
-            notes=tuple(
-                evolution.change_notes(changed, evolution.readers_of(desired.address, view)) if changed else ()
-            ),
+            notes=(*evolution.rule_notes(changed, desired.address, view), *arrived(desired, prior, found, view)),
             blocked=blocked,
         )
 
@@ -166,6 +165,7 @@ class DataContractKind:
             return Outcome(Result.REFUSED, f"refused: {reason}", kept, evidence=seen.evidence)
         attributes = {**seen.attributes, "refused": None, "profile": reading.profile_blob(desired, seen, context)}
         attributes["profiles"] = reading.profiles_kept(prior, str(attributes["snapshot"]), attributes["profile"])
+        attributes["history"] = reading.history_with(prior, str(attributes["snapshot"]), attributes["rows"])
         attributes["verdict"] = str(worst(e.verdict for e in seen.evidence if e.severity == "block"))
         kept = new_record(desired, record, context.lineage, attributes, evidence=digests)
         evolution.keep_definition(desired, context)

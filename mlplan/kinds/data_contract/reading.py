@@ -36,7 +36,8 @@ def look(desired: Desired, record: Record | None, view: View) -> Seen:
     remembered: tuple[Evidence, ...] = ()
     if record is not None:
         remembered = tuple(view.state.evidence[d] for d in record.evidence if d in view.state.evidence)
-    return _look(desired, others, record, remembered, view.services, view.now)
+    seen = _look(desired, others, record, remembered, view.services, view.now)
+    return _with_drift(desired, record, seen, view=view)
 
 
 def look_again(desired: Desired, record: Record | None, step: Step, context: Context) -> Seen:
@@ -45,7 +46,8 @@ def look_again(desired: Desired, record: Record | None, step: Step, context: Con
     others = {desired.address: desired}
     for address in contract.references:
         others[address] = context.desired(address)
-    seen = _look(desired, others, None, (), context.services, context.now())
+    # what is remembered counts for what it says of earlier snapshots; the checks are made again, or taken from the cache
+    seen = _look(desired, others, record, None, context.services, context.now())
     if seen.attributes["snapshot"] != step.inputs["snapshot"]:
         raise DiagnosticError(
             Diagnostic(
@@ -56,16 +58,27 @@ def look_again(desired: Desired, record: Record | None, step: Step, context: Con
                 address=desired.address,
             )
         )
-    return seen
+    return _with_drift(desired, record, seen, context=context)
+
+
+def _with_drift(
+    desired: Desired, record: Record | None, seen: Seen, *, view: View | None = None, context: Context | None = None
+) -> Seen:
+    from mlplan.kinds.data_contract.drifting import Memory, with_drift
+
+    if view is not None:
+        return with_drift(desired, record, seen, Memory.of_view(view))
+    assert context is not None
+    return with_drift(desired, record, seen, Memory.of_context(context))
 
 
 def look_now(desired: Desired, contracts: Mapping[str, Desired], services: Services, now: float) -> Seen:
     """Return what lies there now, without state. contracts: all of the files, by address. Raises: DiagnosticError."""
-    return _look(desired, contracts, None, (), services, now)
+    return _look(desired, contracts, None, None, services, now)
 
 
 def _look(
-    desired: Desired, others: Mapping[str, Desired], record: Record | None, remembered: tuple[Evidence, ...],
+    desired: Desired, others: Mapping[str, Desired], record: Record | None, remembered: tuple[Evidence, ...] | None,
     services: Services, now: float,
 ) -> Seen:  # fmt: skip
     from mlplan.data.snapshot import Snapshot, take
@@ -82,11 +95,13 @@ def _look(
         if address in others:
             against[address] = _other(others[address], services)
             inputs[address] = against[address][1].digest
-    key = digest_of(inputs)
     prior = record.attributes if record else {}
-    if record is not None and prior.get("checked") == key and contract.fresh_within is None:
+    earlier = _earlier_rows(contract, prior, services.pins.get(desired.address), snapshot.digest)
+    key = digest_of({**inputs, "earlier rows": earlier} if earlier else inputs)
+    if remembered is not None and prior.get("checked") == key and contract.fresh_within is None:
         return Seen({n: prior.get(n) for n in _NAMES}, remembered)
-    rows, newest, evidence = _checked(contract, snapshot, against, inputs, services, now, key)
+    rows, newest, stored, evidence = _checked(contract, snapshot, against, inputs, services, now, key, earlier)
+    evidence = _dropped(evidence, prior.get("stored") or {})
     attributes = {
         "snapshot": snapshot.digest,
         "contract": digest,
@@ -98,27 +113,32 @@ def _look(
         "owner": contract.owner,
         "source": contract.source,
         "column": {name: {"type": column.type} for name, column in contract.columns.items()},
+        "stored": stored,
     }
     return Seen(attributes, evidence)
 
 
 _NAMES = (
-    "snapshot", "contract", "checked", "manifest", "rows", "newest", "verdict", "owner", "source", "column",
+    "snapshot", "contract", "checked", "manifest", "rows", "newest", "verdict", "owner", "source", "column", "stored",
 )  # fmt: skip
 
 
 def _checked(
     contract: Any, snapshot: Any, against: Mapping[str, tuple[Any, Any]], inputs: Mapping[str, str],
-    services: Services, now: float, key: str,
-) -> tuple[int | None, Any, tuple[Evidence, ...]]:  # fmt: skip
-    """Return rows, newest and evidence; checks over the same bytes and rules are remembered in the cache folder."""
+    services: Services, now: float, key: str, earlier: list[int],
+) -> tuple[int | None, Any, dict[str, str], tuple[Evidence, ...]]:  # fmt: skip
+    """Return rows, newest, stored columns and evidence; checks over the same bytes and rules are remembered in the cache
+    folder, all but that of the age, which grows.
+    """
     from mlplan.data.scan import Referenced, check
 
     place = services.cache / "checks" / f"{key.removeprefix('sha256:')}.json"
-    if contract.fresh_within is None and place.exists():
+    if place.exists():
         try:
             document = orjson.loads(place.read_bytes())
-            return document["rows"], document["newest"], tuple(Evidence.from_json(e) for e in document["evidence"])
+            kept = tuple(Evidence.from_json(e) for e in document["evidence"])
+            aged = _aged(contract, kept, document["rows"], document["newest"], inputs, now)
+            return document["rows"], document["newest"], document["stored"], aged
         except (ValueError, KeyError, TypeError):
             place.unlink(missing_ok=True)  # a cache may be damaged at will; it is computed again
     report = check(
@@ -128,11 +148,65 @@ def _checked(
         now=now,
         references={a: Referenced(*pair) for a, pair in against.items()},
         cache=services.cache,
+        previous_rows=earlier,
     )
     evidence = tuple(_with_inputs(e, inputs) for e in report.evidence)
+    stored = dict(report.stored)
     if all(e.verdict is not Verdict.ERROR for e in evidence):
-        _write(place, {"rows": report.rows, "newest": report.newest, "evidence": [e.to_json() for e in evidence]})
-    return report.rows, report.newest, evidence
+        documents = [e.to_json() for e in evidence]
+        write_cache(place, {"rows": report.rows, "newest": report.newest, "stored": stored, "evidence": documents})
+    return report.rows, report.newest, stored, evidence
+
+
+def _aged(
+    contract: Any, evidence: tuple[Evidence, ...], rows: int, newest: Any, inputs: Mapping[str, str], now: float
+) -> tuple[Evidence, ...]:
+    """Return evidence with the age of the data as of now."""
+    if contract.fresh_within is None:
+        return evidence
+    from mlplan.data.findings import Finder
+    from mlplan.data.freshness import judge_freshness
+
+    fresh = judge_freshness(contract, newest, rows, now, Finder(contract, inputs, now))
+    return tuple(fresh if e.subject == fresh.subject else e for e in evidence)
+
+
+def _earlier_rows(contract: Any, prior: Mapping[str, Any], pin: Mapping[str, Any] | None, snapshot: str) -> list[int]:
+    """Return the rows of earlier snapshots, newest first, when a rule asks for them; without a state, that of the pin."""
+    if not any(rule.metric is not None and rule.metric.kind.history for rule in contract.quality.values()):
+        return []
+    found = [(str(s), rows) for s, rows in history_of(prior)]
+    if not found and pin is not None:
+        found = [(str(pin.get("snapshot")), pin.get("rows"))]
+    known = [index for index, (digest, _) in enumerate(found) if digest == snapshot]
+    found = found[: known[-1]] if known else found
+    return [int(rows) for _, rows in reversed(found) if rows is not None]
+
+
+def history_of(prior: Mapping[str, Any]) -> list[list[Any]]:
+    """Return [snapshot, rows] of the snapshots that were in use, the newest last."""
+    known: list[list[Any]] = list(prior.get("history") or ())
+    if not known and prior.get("snapshot"):
+        known = [[prior["snapshot"], prior.get("rows")]]
+    return known
+
+
+def history_with(prior: Mapping[str, Any], snapshot: str, rows: int | None) -> list[list[Any]]:
+    """Return the history with a snapshot that is in use from now on."""
+    known = [entry for entry in history_of(prior) if entry[0] != snapshot]
+    return [*known, [snapshot, rows]][-_PROFILES_KEPT - 1 :]
+
+
+def _dropped(evidence: tuple[Evidence, ...], stored: Mapping[str, Any]) -> tuple[Evidence, ...]:
+    """Let a column that may be missing, and that was in the data until now, not go without somebody saying so."""
+    from dataclasses import replace
+
+    def judged(item: Evidence) -> Evidence:
+        if item.severity != "warn" or item.details.get("absent") not in stored:
+            return item
+        return replace(item, severity="block", message=f"{item.message} It is in the snapshot in use.")
+
+    return tuple(map(judged, evidence))
 
 
 def _with_inputs(evidence: Evidence, inputs: Mapping[str, str]) -> Evidence:
@@ -141,7 +215,8 @@ def _with_inputs(evidence: Evidence, inputs: Mapping[str, str]) -> Evidence:
     return replace(evidence, inputs={**inputs, **evidence.inputs})
 
 
-def _write(place: Path, document: Mapping[str, Any]) -> None:
+def write_cache(place: Path, document: Mapping[str, Any]) -> None:
+    """Write a file of the cache folder, at once or not at all."""
     place.parent.mkdir(parents=True, exist_ok=True)
     temporary = place.with_suffix(f".{os.getpid()}.tmp")
     temporary.write_bytes(orjson.dumps(document, default=str))

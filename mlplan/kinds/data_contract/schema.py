@@ -72,6 +72,12 @@ DRIFT = BlockSchema(
         ),
         "false_alarm_rate": Argument(FRACTION, "How often identical distributions may be called drift.", default=0.01),
         "min_rows": Argument(INTEGER, "Fewer rows than this say nothing.", default=500),
+        "severity": Argument(
+            STRING,
+            "What drift of a new snapshot does: be shown, or keep it out.",
+            default="warn",
+            choices=("block", "warn"),
+        ),
     },
 )
 
@@ -100,7 +106,11 @@ SCHEMA = BlockSchema(
     },
     {
         "quality": NestedBlock(QUALITY, labels=1, description="Rules over the rows."),
-        "drift": NestedBlock(DRIFT, labels=1, description="Rules about distributions, used by monitors."),
+        "drift": NestedBlock(
+            DRIFT,
+            labels=1,
+            description="Rules about distributions: monitors ask them of requests, plans of new snapshots.",
+        ),
     },
     {
         "snapshot": "Digest of the exact bytes in use.",

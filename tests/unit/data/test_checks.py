@@ -206,7 +206,11 @@ def test_freshness_against_the_clock(folder: Any) -> None:
 def test_rows_and_their_change(folder: Any, question: Question) -> None:
     folder.write("d.csv", "v\n1\n2\n")
     report = folder.check(
-        "d.csv", {"v": "int"}, min_rows=3, previous_rows=[10, 4, 2], quality={"q": {"metric": "rows_change", "at_least": -0.5}}
+        "d.csv",
+        {"v": "int"},
+        min_rows=3,
+        previous_rows=[10, 4, 2],
+        quality={"q": {"metric": "rows_change", "at_least": -0.5}},
     )
     assert question(report, "at least 3 rows").verdict is Verdict.FAIL
     assert question(report, "rows_change >= -0.5").estimate == pytest.approx(-0.8)
