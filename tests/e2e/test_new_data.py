@@ -177,7 +177,7 @@ def test_drift_of_new_files_alone(shop: Shop) -> None:
     shop.files(DRIFT)
     shop.apply()
     shop.month(6)
-    code, text = shop.run("plan")
+    _, text = shop.run("plan")
     assert "PSI" not in text
     shop.apply()
     shop.month(7, shift=1.0)
