@@ -1,4 +1,4 @@
-"""Writes docs/reference from the commands, the schemas of blocks, the functions and the codes of diagnostics: `make docs`.
+"""Writes docs/reference from the commands, the schemas of blocks, the functions, the metrics and the codes of diagnostics: `make docs`.
 
 `python tools/reference.py --check` writes nothing and exits 1 when a page is not what it would be.
 """
@@ -25,6 +25,7 @@ def pages() -> dict[str, str]:
         "blocks.md": _blocks(),
         "functions.md": _functions(),
         "diagnostics.md": _diagnostics(),
+        "metrics.md": _metrics(),
     }
     return {
         **{name: NOTE + text for name, text in made.items()},
@@ -173,6 +174,23 @@ def _diagnostics() -> str:
         "| code | summary |", "|---|---|",
     ]  # fmt: skip
     lines += [f"| `{name}` | {'; '.join(map(_cell, code.summaries))} |" for name, code in sorted(all_codes().items())]
+    return "\n".join(lines) + "\n"
+
+
+def _metrics() -> str:
+    from mlplan.judge.registry import ALIASES, METRICS
+
+    lines = [
+        "# Metrics of gates", "",
+        "Values equal scikit-learn's. Each comes with an interval, and gates are judged by the interval.", "",
+        "Among several classes `precision`, `recall` and `f1` are averaged over the classes, and `roc_auc` is each class against the rest.", "",
+        "| metric | | better | needs | tasks | also called |", "|---|---|---|---|---|---|",
+    ]  # fmt: skip
+    for name, metric in METRICS.items():
+        others = ", ".join(f"`{other}`" for other, of in ALIASES.items() if of == name)
+        better = "higher" if metric.greater_is_better else "lower"
+        tasks = ", ".join(metric.tasks)
+        lines.append(f"| `{name}` | {metric.description} | {better} | {metric.needs} | {tasks} | {others} |")
     return "\n".join(lines) + "\n"
 
 

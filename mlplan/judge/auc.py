@@ -64,16 +64,14 @@ def auc_estimate(positive: Array, score: Array, confidence: float = 0.95) -> Est
         spread = clopper_pearson(0, pairs, confidence).high
         low, high = max(0.0, value - spread), min(1.0, value + spread)
         return Estimate(value, low, high, m + n, "clopper-pearson on disjoint pairs", confidence)
+    low, high = _logit_interval(value, variance, confidence)
+    return Estimate(value, low, high, m + n, "delong (logit)", confidence)
+
+
+def _logit_interval(value: float, variance: float, confidence: float) -> tuple[float, float]:
     half = normal_quantile(confidence) * math.sqrt(variance) / (value * (1 - value))
     centre = math.log(value / (1 - value))
-    return Estimate(
-        value,
-        1 / (1 + math.exp(half - centre)),
-        1 / (1 + math.exp(-half - centre)),
-        m + n,
-        "delong (logit)",
-        confidence,
-    )
+    return 1 / (1 + math.exp(half - centre)), 1 / (1 + math.exp(-half - centre))
 
 
 def auc_difference(positive: Array, first: Array, second: Array, confidence: float = 0.95) -> Estimate:
@@ -97,3 +95,62 @@ def auc_difference(positive: Array, first: Array, second: Array, confidence: flo
         return Estimate(value, value, value, m + n, "equal rankings", confidence)
     half = clopper_pearson(0, min(m, n), confidence).high
     return Estimate(value, value - half, value + half, m + n, "clopper-pearson on disjoint pairs", confidence)
+
+
+def ovr_estimate(classes: Array, score: Array, confidence: float = 0.95) -> Estimate:
+    """Return the mean over the classes of the AUC of each class against the rest, as scikit-learn's `roc_auc_ovr`.
+
+    Shapes: classes (n,) of indices, score (n, k). A class that never occurs makes it unknown.
+    """
+    found = _ovr(classes, score)
+    n = len(classes)
+    if isinstance(found, str):
+        return unknown(n, found, confidence=confidence)
+    value, influence = found
+    variance = float((influence**2).sum()) / n**2
+    if value in (0.0, 1.0) or variance <= 1e-18:
+        # nothing varies: the class with the fewest rows bounds it, as for two classes
+        pairs = int(min(np.bincount(classes.astype(int), minlength=score.shape[1])))
+        spread = clopper_pearson(0, pairs, confidence).high
+        low, high = max(0.0, value - spread), min(1.0, value + spread)
+        return Estimate(value, low, high, n, "clopper-pearson on disjoint pairs", confidence)
+    low, high = _logit_interval(value, variance, confidence)
+    return Estimate(value, low, high, n, "delong, one against the rest (logit)", confidence)
+
+
+def ovr_difference(classes: Array, first: Array, second: Array, confidence: float = 0.95) -> Estimate:
+    """Return the difference of two models' one-against-the-rest AUC on the same rows. Shapes as in `ovr_estimate`."""
+    found = [_ovr(classes, score) for score in (first, second)]
+    n = len(classes)
+    if isinstance(found[0], str) or isinstance(found[1], str):
+        return unknown(n, str(found[0]), confidence=confidence)
+    value = found[0][0] - found[1][0]
+    variance = float(((found[0][1] - found[1][1]) ** 2).sum()) / n**2
+    if variance <= 1e-18 and not np.array_equal(first, second):
+        pairs = int(min(np.bincount(classes.astype(int), minlength=first.shape[1])))
+        half = clopper_pearson(0, pairs, confidence).high
+        return Estimate(value, value - half, value + half, n, "clopper-pearson on disjoint pairs", confidence)
+    half = normal_quantile(confidence) * math.sqrt(variance)
+    return Estimate(value, value - half, value + half, n, "delong, one against the rest (paired)", confidence)
+
+
+def _ovr(classes: Array, score: Array) -> tuple[float, Array] | str:
+    """Return the mean AUC and the influence of each row on it, or why there is none.
+
+    The influence of a row on one class's AUC is its DeLong component less the AUC, over the share of rows on its side; the
+    influences of the classes add up, which carries their covariance.
+    """
+    n, k = score.shape
+    values, influence = np.empty(k), np.zeros(n)
+    for label in range(k):
+        mask = classes == label
+        positives = int(mask.sum())
+        if positives in (0, n):
+            return f"a class has {positives} of {n} rows"
+        together = midranks(score[:, label])
+        v10 = (together[mask] - midranks(score[mask, label])) / (n - positives)
+        v01 = 1.0 - (together[~mask] - midranks(score[~mask, label])) / positives
+        values[label] = v10.mean()
+        influence[mask] += (v10 - values[label]) * n / positives / k
+        influence[~mask] += (v01 - values[label]) * n / (n - positives) / k
+    return float(values.mean()), influence

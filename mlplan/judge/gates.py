@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from mlplan.judge.intervals import Array, Estimate, quantile_interval
-from mlplan.judge.metrics import METRICS, estimate
+from mlplan.judge.metrics import estimate
+from mlplan.judge.registry import METRICS, canonical
 from mlplan.ledger.evidence import Evidence, Verdict
 
 
@@ -69,7 +70,8 @@ def judge_no_worse(
 
     difference: of `metrics.difference(metric, y, candidate, live)`; margin: not negative, in the unit of the metric.
     """
-    better = METRICS[metric].greater_is_better if metric in METRICS else False
+    known = METRICS.get(canonical(metric))
+    better = known is not None and known.greater_is_better
     limit = -abs(margin) if better else abs(margin)
     question = f"{metric} no worse than {against}, margin {limit_text(abs(margin))}"
     if not difference.known:

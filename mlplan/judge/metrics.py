@@ -1,5 +1,4 @@
-"""The registry of model metrics: what each needs, which way is better, its estimate with interval, and paired
-differences.
+"""Estimates of model metrics with their intervals, and paired differences of two models.
 
 Values equal scikit-learn's. Intervals: Wilson for shares of rows, DeLong for AUC, BCa bootstrap for the rest. The
 bootstrap resamples all rows together, not within classes: with fixed class counts the nominal 95 % interval of average
@@ -18,46 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlplan.judge.auc import auc_difference, auc_estimate
+from mlplan.judge.auc import auc_difference, auc_estimate, ovr_difference, ovr_estimate
 from mlplan.judge.bootstrap import AveragePrecision, Difference, Moments, Statistic, bca
 from mlplan.judge.intervals import Array, Estimate, paired_proportions, unknown, wilson
-
-BINARY, MULTICLASS, REGRESSION = "binary_classification", "multiclass", "regression"
-
-
-@dataclass(frozen=True)
-class Metric:
-    """What a metric is. needs: "score" (probability or ranking), "prediction" (label or number). tasks: where it makes
-    sense."""
-
-    name: str
-    greater_is_better: bool
-    needs: str
-    tasks: tuple[str, ...]
-    description: str
-
-
-def _metric(name: str, greater: bool, needs: str, tasks: tuple[str, ...], description: str) -> tuple[str, Metric]:
-    return name, Metric(name, greater, needs, tasks, description)
-
-
-_CLASSES = (BINARY, MULTICLASS)
-METRICS: dict[str, Metric] = dict(
-    (
-        _metric("roc_auc", True, "score", (BINARY,), "Chance that a positive row scores above a negative one"),
-        _metric("average_precision", True, "score", (BINARY,), "Precision averaged over recall"),
-        _metric("accuracy", True, "prediction", _CLASSES, "Share of rows predicted right"),
-        _metric("precision", True, "prediction", _CLASSES, "Share of predicted positives that are positive"),
-        _metric("recall", True, "prediction", _CLASSES, "Share of positives that are found"),
-        _metric("f1", True, "prediction", _CLASSES, "Harmonic mean of precision and recall"),
-        _metric("log_loss", False, "score", _CLASSES, "Mean negative log-likelihood of the truth"),
-        _metric("brier", False, "score", (BINARY,), "Mean squared error of the probability"),
-        _metric("rmse", False, "prediction", (REGRESSION,), "Root of the mean squared error"),
-        _metric("mae", False, "prediction", (REGRESSION,), "Mean absolute error"),
-        _metric("r2", True, "prediction", (REGRESSION,), "Share of the variance explained"),
-    )
-)
-"""Every metric by name."""
+from mlplan.judge.registry import BINARY, METRICS, REGRESSION, canonical
 
 
 @dataclass(frozen=True)
@@ -84,15 +47,17 @@ def estimate(
     Shapes: y (n,), prediction (n,), score (n,) or (n, classes). classes: all labels, in the order of the columns of
     `score`; the last of two is the positive one. Left out, they are the sorted labels that occur.
     """
+    metric = canonical(metric)
     rows = _Rows.of(metric, y, [Predictions(prediction, score)], classes)
     if isinstance(rows, Estimate):
         return rows
     (model,) = rows.models
     if metric == "roc_auc":
-        return auc_estimate(rows.y, model, confidence)
+        return auc_estimate(rows.y, model, confidence) if rows.binary else ovr_estimate(rows.y, model, confidence)
     share = rows.share(metric, model)
     if share is not None:
-        hits, of = share
+        hit, counted = share
+        hits, of = int((hit & counted).sum()), int(counted.sum())
         return wilson(hits, of, confidence) if of else unknown(len(rows.y), _EMPTY[metric], confidence=confidence)
     if metric in ("average_precision", "f1") and rows.binary and not rows.y.any():
         return unknown(len(rows.y), _EMPTY["recall"], confidence=confidence)
@@ -111,18 +76,19 @@ def difference(
 ) -> Estimate:
     """Return metric(first) − metric(second), both on the same rows: DeLong for AUC, Tango's score interval of McNemar's
     counts for accuracy and binary recall, paired BCa bootstrap for the rest."""
+    metric = canonical(metric)
     rows = _Rows.of(metric, y, [first, second], classes)
     if isinstance(rows, Estimate):
         return rows
     a, b = rows.models
     if metric == "roc_auc":
-        return auc_difference(rows.y, a, b, confidence)
-    if metric == "accuracy" or (metric == "recall" and rows.binary):
-        counted = np.ones(len(rows.y), bool) if metric == "accuracy" else rows.y.astype(bool)
-        right_a, right_b = (a == rows.y)[counted], (b == rows.y)[counted]
-        only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
+        return (auc_difference if rows.binary else ovr_difference)(rows.y, a, b, confidence)
+    shares = [rows.share(metric, model) for model in (a, b)] if metric != "precision" else [None]
+    if shares[0] is not None and shares[-1] is not None:
+        (hit_a, counted), (hit_b, _) = shares[0], shares[-1]
         if not counted.any():
             return unknown(len(rows.y), _EMPTY[metric], confidence=confidence)
+        only_a, only_b = (int((one & ~other & counted).sum()) for one, other in ((hit_a, hit_b), (hit_b, hit_a)))
         return paired_proportions(only_a, only_b, int(counted.sum()), confidence)
     if rows.binary and metric in ("average_precision", "f1", "precision") and not rows.y.any():
         return unknown(len(rows.y), _EMPTY["recall"], confidence=confidence)
@@ -133,7 +99,11 @@ _EMPTY = {
     "accuracy": "there are no rows",
     "precision": "the model predicted no positive row",
     "recall": "no row is positive",
+    "selection_rate": "there are no rows",
+    "specificity": "no row is negative",
+    "false_positive_rate": "no row is negative",
 }
+"""Plain shares of rows -> why there is none."""
 
 
 @dataclass(frozen=True)
@@ -178,15 +148,19 @@ class _Rows:
             return unknown(len(truth), f"scores of {count} classes must have shape {shape}", invalid=True)
         return _Rows(indices[0], scores, count)
 
-    def share(self, metric: str, model: NDArray[Any]) -> tuple[int, int] | None:
-        """Return (hits, rows counted) when the metric is a plain share of rows."""
+    def share(self, metric: str, model: NDArray[Any]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]] | None:
+        """Return (rows that hit, rows that count) when the metric is a plain share of rows."""
         if metric not in _EMPTY or (metric != "accuracy" and not self.binary):
             return None
-        right = model == self.y
-        if metric == "accuracy":
-            return int(right.sum()), len(right)
-        counted = (model if metric == "precision" else self.y) == 1
-        return int(right[counted].sum()), int(counted.sum())
+        every, right, said = np.ones(len(self.y), bool), model == self.y, model == 1
+        return {
+            "accuracy": (right, every),
+            "selection_rate": (said, every),
+            "precision": (right, said),
+            "recall": (right, self.y == 1),
+            "specificity": (right, self.y == 0),
+            "false_positive_rate": (~right, self.y == 0),
+        }[metric]
 
 
 def _indices(classes: Sequence[Any] | None, columns: list[NDArray[Any]]) -> tuple[int, list[NDArray[np.int64]]]:
@@ -236,10 +210,14 @@ def _pair(metric: str, rows: _Rows, a: NDArray[Any], b: NDArray[Any]) -> Statist
 
 def _moments(metric: str, rows: _Rows, model: NDArray[Any]) -> tuple[Array, Callable[[Array], Array]]:
     """Return the columns whose mean decides the metric, and the function of that mean."""
-    if metric in ("precision", "recall", "f1"):
-        kinds = [1] if rows.binary else list(range(rows.count))
+    if METRICS[metric].needs == "prediction" and rows.count:
+        one = rows.binary and metric in ("precision", "recall", "f1")
+        kinds = [1] if one else list(range(rows.count))
         truth, said = (np.stack([v == k for k in kinds], axis=1) for v in (rows.y, model))
-        return np.concatenate([truth & said, truth, said], axis=1).astype(np.float64), partial(_ratio, metric)
+        if metric == "balanced_accuracy":  # a class that never occurs has no share
+            truth, said = truth[:, occurring := truth.any(axis=0)], said[:, occurring]
+        function = _matthews if metric == "matthews_corrcoef" else partial(_ratio, _RATIOS[metric])
+        return np.concatenate([truth & said, truth, said], axis=1).astype(np.float64), function
     if metric == "log_loss":
         return _log_losses(rows, model)[:, None], _mean
     error = model - rows.y
@@ -247,6 +225,8 @@ def _moments(metric: str, rows: _Rows, model: NDArray[Any]) -> tuple[Array, Call
         return np.stack([error**2, rows.y - rows.y.mean(), (rows.y - rows.y.mean()) ** 2], axis=1), _r2
     if metric == "mae":
         return np.abs(error)[:, None], _mean
+    if metric == "mape":
+        return (np.abs(error) / np.maximum(np.abs(rows.y), np.finfo(np.float64).eps))[:, None], _mean
     return (error**2)[:, None], (_root if metric == "rmse" else _mean)
 
 
@@ -258,11 +238,29 @@ def _log_losses(rows: _Rows, score: Array) -> Array:
     return np.asarray(-np.log(np.clip(chance, tiny, 1 - tiny)))
 
 
-def _ratio(metric: str, means: Array) -> Array:
-    """Return the macro average over k classes of precision, recall or F1. Shapes: (draws, 3k) -> (draws,)."""
+_RATIOS = {
+    "precision": ("precision", False), "precision_macro": ("precision", False), "precision_weighted": ("precision", True),
+    "recall": ("recall", False), "recall_macro": ("recall", False), "balanced_accuracy": ("recall", False),
+    "f1": ("f1", False), "f1_macro": ("f1", False), "f1_weighted": ("f1", True),
+}  # fmt: skip
+"""Metric -> the share of each class, and whether classes count by their rows."""
+
+
+def _ratio(how: tuple[str, bool], means: Array) -> Array:
+    """Return the average over k classes of precision, recall or F1. Shapes: (draws, 3k) -> (draws,)."""
     both, truth, said = np.split(means, 3, axis=1)
-    below = {"precision": said, "recall": truth, "f1": (truth + said) / 2}[metric]
-    return np.asarray((both / np.where(below > 0, below, 1.0)).mean(axis=1))
+    share, by_rows = how
+    below = {"precision": said, "recall": truth, "f1": (truth + said) / 2}[share]
+    of_class = both / np.where(below > 0, below, 1.0)
+    return np.asarray((of_class * truth).sum(axis=1) / truth.sum(axis=1) if by_rows else of_class.mean(axis=1))
+
+
+def _matthews(means: Array) -> Array:
+    """Return Matthews' correlation of k classes; 0 when all is of one class. Source: Gorodkin (2004), R_K, eq. 8."""
+    both, truth, said = np.split(means, 3, axis=1)
+    within = (1 - (truth**2).sum(axis=1)) * (1 - (said**2).sum(axis=1))
+    apart = both.sum(axis=1) - (truth * said).sum(axis=1)
+    return np.asarray(apart / np.sqrt(np.where(within > 1e-15, within, np.inf)))
 
 
 def _mean(means: Array) -> Array:

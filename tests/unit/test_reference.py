@@ -15,6 +15,6 @@ def test_the_reference_is_up_to_date() -> None:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     pages = module.pages()
-    assert {"cli.md", "blocks.md", "functions.md", "diagnostics.md", "language.schema.json"} == set(pages)
+    assert {"cli.md", "blocks.md", "functions.md", "diagnostics.md", "metrics.md", "language.schema.json"} == set(pages)
     for name, text in pages.items():
         assert (module.FOLDER / name).read_text() == text, f"{name} is not up to date; run: make docs"

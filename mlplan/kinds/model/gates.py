@@ -40,15 +40,20 @@ def check_gates(arguments: Mapping[str, Any]) -> Sequence[Diagnostic]:
 
 
 def _check_metric(name: str, gate: Mapping[str, Any], task: str) -> list[Diagnostic]:
-    from mlplan.judge.metrics import METRICS
+    from mlplan.judge.registry import ALIASES, METRICS, canonical
 
     metric = gate.get("metric")
     if metric is None:
         return [_invalid(f'gate "{name}" needs a metric.')]
-    known = METRICS.get(str(metric))
+    known = METRICS.get(canonical(str(metric)))
     if known is None:
-        detail = f'gate "{name}": there is no metric "{metric}". Known: {", ".join(sorted(METRICS))}.'
-        return [Diagnostic("unknown-metric", "There is no such metric", detail, hint=suggestion(str(metric), METRICS))]
+        suited = ", ".join(sorted(m.name for m in METRICS.values() if task in m.tasks))
+        detail = f'gate "{name}": there is no metric "{metric}". For {task} there are {suited}.'
+        return [
+            Diagnostic(
+                "unknown-metric", "There is no such metric", detail, hint=suggestion(str(metric), (*METRICS, *ALIASES))
+            )
+        ]
     if task not in known.tasks:
         return [_invalid(f'gate "{name}": {metric} says nothing about {task}; it is for {", ".join(known.tasks)}.')]
     return []
