@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 from mlplan.lang.convert import ConversionError, convert
 from mlplan.lang.diagnostic import Diagnostic, DiagnosticError, is_too_costly, suggestion
 from mlplan.lang.functions.registry import Function, FunctionError, Parameter
+from mlplan.lang.functions.typed import CHECKS
 from mlplan.lang.show import Verbatim
 from mlplan.lang.survey import survey
-from mlplan.lang.syntax import Call, Expr
+from mlplan.lang.syntax import Call, Expr, GetAttr, Index, Literal, ScopeRef, Template
+from mlplan.lang.types import ANY
 from mlplan.lang.values import (
     ListValue,
     Secret,
@@ -25,22 +27,31 @@ from mlplan.lang.values import (
     is_null,
     normal,
     secret,
+    type_of,
 )
 
 if TYPE_CHECKING:
     from mlplan.lang.evaluator import Evaluator
 
 
+_BLAMES_CALL = frozenset(
+    ["base64decode", "bcrypt", "chunklist", "contains", "csvdecode", "element", "filebase64sha256", "filebase64sha512", "fileexists",
+     "filemd5", "fileset", "filesha1", "filesha256", "filesha512", "flatten", "indent", "index", "jsondecode",
+     "length", "log", "merge", "sort", "substr", "timeadd", "uuidv5", "values", "yamldecode", "yamlencode", "zipmap"]
+)  # fmt: skip
+"""Functions whose refusals are about the call as a whole, as Terraform words them; the place is still that of the argument."""
+
 _UNSAID = "a sensitive value does not fit here; to keep it, no more is said about it"
 
 
 @dataclass(slots=True)
 class _Prepared:
-    """Arguments ready for an implementation, and what was taken off them."""
+    """Arguments ready for an implementation, and what was taken off them. open: some part of them is unknown."""
 
     values: list[Value]
     unknown: Unknown | None = None
     taint: bool = False
+    open: bool = False
 
 
 def call_function(evaluator: Evaluator, expr: Call) -> Value:
@@ -50,7 +61,13 @@ def call_function(evaluator: Evaluator, expr: Call) -> Value:
     if function is None:
         raise _unknown_function(evaluator, expr, name)
     if function.lazy:
+        if function.parameters:
+            _check_count(evaluator, expr, function, len(expr.arguments))
         return _call_lazy(evaluator, expr, function)
+    if function.name == "templatestring" and expr.arguments:
+        _check_template(evaluator, expr, function)
+    if not expr.expand_final:
+        _check_count(evaluator, expr, function, len(expr.arguments))
     arguments: Sequence[Value] = [evaluator.eval(argument) for argument in expr.arguments]
     taint = False
     if expr.expand_final:
@@ -58,14 +75,39 @@ def call_function(evaluator: Evaluator, expr: Call) -> Value:
         if isinstance(expanded, Unknown):
             return Unknown(function.result, expanded.origin)
         arguments, taint = expanded
-    _check_count(evaluator, expr, function, len(arguments))
+        _check_count(evaluator, expr, function, len(arguments))
     prepared = _prepare(evaluator, expr, function, arguments)
     taint = taint or prepared.taint
+    if prepared.open:
+        _check_types(evaluator, expr, function, arguments)
     if prepared.unknown is not None:
         result: Value = Unknown(function.result, prepared.unknown.origin)
     else:
         result = _run(evaluator, expr, function, prepared.values, arguments)
     return secret(result) if taint else result
+
+
+def _check_template(evaluator: Evaluator, expr: Call, function: Function) -> None:
+    """Refuse a template that is written out: text from elsewhere is meant, and what is written out is a template already."""
+    given = inner = expr.arguments[0]
+    while isinstance(inner, (GetAttr, Index)):
+        inner = inner.source
+    if isinstance(inner, ScopeRef):
+        return
+    if isinstance(given, (Literal, Template)):
+        why = "a template that is written out needs no function: write it as a string, or name the text to be rendered"
+    else:
+        why = "it must be a direct reference to a single string from elsewhere"
+    raise _invalid(evaluator, expr, function.parameters[0], f"invalid template expression: {why}", given)
+
+
+def _check_types(evaluator: Evaluator, expr: Call, function: Function, arguments: Sequence[Value]) -> None:
+    check = CHECKS.get(function.name)
+    if check is not None:
+        try:
+            check([ANY if is_null(bare(value)[0]) else type_of(value) for value in arguments])
+        except FunctionError as error:
+            raise _refused(evaluator, expr, function, error) from None
 
 
 def _unknown_function(evaluator: Evaluator, expr: Call, name: str) -> DiagnosticError:
@@ -128,6 +170,7 @@ def _argument(
     evaluator: Evaluator, expr: Call, prepared: _Prepared, parameter: Parameter, value: Value, at: Expr
 ) -> Value:
     unknown, tainted = survey(value, evaluator.budget)
+    prepared.open = prepared.open or unknown is not None
     if isinstance(value, Verbatim) and expr.name != "type":
         raise _invalid(evaluator, expr, parameter, "the answer of type(…) is no value", at)
     if parameter.shallow:
@@ -177,11 +220,12 @@ def _run(
 
 
 def _refused(evaluator: Evaluator, expr: Call, function: Function, error: FunctionError) -> DiagnosticError:
-    if error.argument is None:
+    place = error.at
+    at = expr.arguments[min(place, len(expr.arguments) - 1)] if place is not None and expr.arguments else expr
+    if error.argument is None or function.name in _BLAMES_CALL:
         detail = f'Call to function "{function.name}" failed: {error}.'
-        return evaluator.fail(expr, "function-failed", "Error in function call", detail)
+        return evaluator.fail(expr, "function-failed", "Error in function call", detail, at=at)
     number = error.argument
     parameter = function.parameters[number] if number < len(function.parameters) else function.rest
-    at = expr.arguments[min(number, len(expr.arguments) - 1)] if expr.arguments else expr
     assert parameter is not None
     return _invalid(evaluator, expr, parameter, str(error), at)

@@ -104,6 +104,15 @@ def whole(value: Decimal) -> int | None:
     return int(value) if value.is_finite() and value == value.to_integral_value() else None
 
 
+NOT_COUNTABLE = f"value must be a whole number, between {-(2**63)} and {2**63 - 1}"
+
+
+def countable(value: Decimal) -> int | None:
+    """Return the number as int when it is whole and has at most 64 bits, as counts and positions must."""
+    found = whole(value) if value.is_finite() and value.adjusted() < 20 else None
+    return found if found is not None and -(2**63) <= found < 2**63 else None
+
+
 def negate(value: Decimal) -> Decimal:
     """Return the number with the other sign; 0 becomes -0."""
     return Coarse(value.copy_negate(), value.bits) if isinstance(value, Coarse) else value.copy_negate()

@@ -43,10 +43,10 @@ def _escaped(code: int) -> str:
 def show(value: Value, indent: int = 0) -> str:
     """Return a value as `terraform console` prints it."""
     match value:
+        case Secret(Unknown()) | Unknown():
+            return "(known after apply)"
         case Secret():
             return "(sensitive value)"
-        case Unknown():
-            return "(known after apply)"
         case None:
             return "null"
         case Null(of):

@@ -10,7 +10,7 @@ from mlplan.lang.convert import convert, list_of
 from mlplan.lang.functions import sets
 from mlplan.lang.functions.registry import Family, FunctionError, Parameter
 from mlplan.lang.functions.text import graphemes
-from mlplan.lang.numbers import Coarse, calculate, whole
+from mlplan.lang.numbers import NOT_COUNTABLE, Coarse, calculate, countable, whole
 from mlplan.lang.operators import equal
 from mlplan.lang.scope import Scope
 from mlplan.lang.types import ANY, BOOL, NUMBER, STRING, ListType, SetType, TupleType
@@ -23,6 +23,7 @@ from mlplan.lang.values import (
     Unknown,
     Value,
     bare,
+    bare_deep,
     first_unknown,
     is_null,
     key_of,
@@ -106,8 +107,10 @@ def anytrue(values: ListValue) -> Value:
 @_family.add(("list", _LIST), ("size", NUMBER), result=ListType(_LIST))
 def chunklist(values: ListValue, size: Decimal) -> Value:
     """Return the list in pieces of at most `size` elements."""
-    count = whole(size)
-    if count is None or count < 0:
+    count = countable(size)
+    if count is None:
+        raise FunctionError(f"invalid size: {NOT_COUNTABLE}", 1)
+    if count < 0:
         raise FunctionError("the size argument must be positive", 1)
     items = values.items
     step = count or max(len(items), 1)
@@ -115,18 +118,19 @@ def chunklist(values: ListValue, size: Decimal) -> Value:
     return ListValue(tuple(ListValue(items[i : i + step], values.element) for i in range(0, len(items), step)), of)
 
 
-@_family.add(rest=Parameter("vals", ANY, null=True))
+@_family.add(rest=Parameter("vals", ANY, null=True, marked=True))
 def coalesce(*values: Value) -> Value:
-    """Return the first value that is neither null nor empty text."""
+    """Return the first value that is neither null nor empty text; one that is not known yet ends the search."""
     if not values:
         raise FunctionError("at least one argument is required")
-    of = unify([type_of(value) for value in values])
+    bared = [bare_deep(value) for value in values]
+    of = unify([type_of(value) for value, _ in bared])
     if of is None:
         raise FunctionError("all arguments must have the same type")
-    for value in values:
+    for value, _ in bared:
         done = convert(value, of)
-        if not is_null(done) and done != "":
-            return done
+        if isinstance(done, Unknown) or (not is_null(done) and done != ""):
+            return secret(done) if any(taint for _, taint in bared) else done
     raise FunctionError("no non-null, non-empty-string arguments")
 
 
@@ -193,9 +197,9 @@ def element(values: Value, index: Decimal) -> Value:
     if isinstance(inner, SetValue):
         raise FunctionError("cannot read elements from a set, which has no order; use tolist() first", 0)
     items = items_of(inner, 0, "list or tuple")
-    position = whole(index)
+    position = countable(index)
     if position is None:
-        raise FunctionError("a whole number is required", 1)
+        raise FunctionError(f"invalid index: {NOT_COUNTABLE}", 1)
     if not items:
         raise FunctionError("cannot use element function with an empty list")
     found = items[position % len(items)]
@@ -278,10 +282,10 @@ def range_(*params: Decimal) -> Value:
     if start == limit:
         return ListValue((), NUMBER)
     if step == 0:
-        raise FunctionError("step must not be zero")
+        raise FunctionError("step must not be zero", 0 if start > limit else None)
     if (limit - start) * step < 0:
         word = "greater" if step > 0 else "less"
-        raise FunctionError(f"end must be {word} than start when step is {'positive' if step > 0 else 'negative'}")
+        raise FunctionError(f"end must be {word} than start when step is {'positive' if step > 0 else 'negative'}", 0)
     whole_ones = [whole(number) for number in (start, limit, step)]
     if None not in whole_ones:
         counted = range(*(number for number in whole_ones if number is not None))
@@ -318,9 +322,9 @@ def slice_(values: Value, start: Decimal, end: Decimal) -> Value:
             0,
         )
     items = items_of(values, 0, "list or tuple value")
-    first, last = whole(start), whole(end)
+    first, last = countable(start), countable(end)
     if first is None or last is None:
-        raise FunctionError("a whole number is required", 1 if first is None else 2)
+        raise FunctionError(NOT_COUNTABLE, 1 if first is None else 2)
     if first < 0:
         raise FunctionError("start index must not be less than zero", 1)
     if first > last:
@@ -330,12 +334,21 @@ def slice_(values: Value, start: Decimal, end: Decimal) -> Value:
     return like(values, items[first:last])
 
 
-@_family.add(("list", ListType(STRING)), result=ListType(STRING))
-def sort(values: ListValue) -> Value:
-    """Return text sorted by code points."""
-    if any(map(is_null, values.items)):
+@_family.add(Parameter("list", ListType(STRING), marked=True), result=ListType(STRING))
+def sort(values: Value) -> Value:
+    """Return text sorted by code points; when one text is not known yet, only how many there are is known."""
+    inner, taint = bare_deep(values)
+    items = inner.items if isinstance(inner, ListValue) else ()
+    if any(map(is_null, items)):
         raise FunctionError("given list element is null; a null string cannot be sorted", 0)
-    return ListValue(tuple(sorted(values.items, key=str)), STRING)
+    unknown = first_unknown(inner)
+    if isinstance(inner, Unknown):
+        result: Value = inner
+    elif unknown is not None:
+        result = ListValue((Unknown(STRING, unknown.origin),) * len(items), STRING)
+    else:
+        result = ListValue(tuple(sorted(items, key=str)), STRING)
+    return secret(result) if taint else result
 
 
 FUNCTIONS += _family.functions

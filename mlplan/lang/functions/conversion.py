@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mlplan.lang.convert import ConversionError, convert, list_of, map_of, set_of
 from mlplan.lang.diagnostic import DiagnosticError, is_too_costly
 from mlplan.lang.functions.registry import Family, FunctionError, Parameter
+from mlplan.lang.survey import survey
 from mlplan.lang.types import ANY, BOOL, NUMBER, STRING, ListType, MapType, SetType, Type, friendly
 from mlplan.lang.unify import convertible
 from mlplan.lang.values import (
@@ -20,7 +21,6 @@ from mlplan.lang.values import (
     Unknown,
     Value,
     bare,
-    bare_deep,
     secret,
 )
 
@@ -80,6 +80,13 @@ def _marked_items(value: Value, what: str) -> tuple[Any, bool]:
     return inner, taint
 
 
+def _collected(make: Callable[[Any], Value], items: Any, what: str) -> Value:
+    try:
+        return make(items)
+    except ConversionError as error:
+        raise FunctionError(f"cannot convert to {what} of any single type: {error}", 0) from None
+
+
 @_family.add(Parameter("v", ANY, null=True, marked=True))
 def tolist(value: Value) -> Value:
     """Return the elements as a list of one type."""
@@ -87,7 +94,7 @@ def tolist(value: Value) -> Value:
     if isinstance(inner, SetValue):
         inner = ListValue(inner.items, inner.element)
     elif isinstance(inner, tuple):
-        inner = list_of(inner)
+        inner = _collected(list_of, inner, "list")
     return secret(inner) if taint else inner
 
 
@@ -98,7 +105,7 @@ def toset(value: Value) -> Value:
     if isinstance(inner, ListValue):
         inner = set_of(inner.items, inner.element)
     elif isinstance(inner, tuple):
-        inner = set_of(inner)
+        inner = _collected(set_of, inner, "set")
     return secret(inner) if taint else inner
 
 
@@ -107,9 +114,9 @@ def tomap(value: Value) -> Value:
     """Return the elements as a map of one type."""
     inner, taint = _marked_items(value, "map")
     if isinstance(inner, dict):
-        inner = map_of(inner)
+        inner = _collected(map_of, inner, "map")
     elif isinstance(inner, Entity):
-        inner = map_of(inner.attributes)
+        inner = _collected(map_of, inner.attributes, "map")
     return secret(inner) if taint else inner
 
 
@@ -128,7 +135,9 @@ def nonsensitive(value: Value) -> Value:
 @_family.add(Parameter("value", ANY, null=True, marked=True), result=BOOL)
 def issensitive(value: Value) -> Value:
     """Tell whether the value is a secret."""
-    return isinstance(value, Secret)
+    if isinstance(value, Secret):
+        return True
+    return Unknown(BOOL, value.origin) if isinstance(value, Unknown) else False
 
 
 @_family.add(Parameter("value", ANY, null=True, marked=True))
@@ -145,7 +154,9 @@ def try_(evaluator: Any, expr: Call) -> Value:
     reasons: list[str] = []
     for argument in expr.arguments:
         try:
-            return evaluator.eval(argument)  # type: ignore[no-any-return]
+            value: Value = evaluator.eval(argument)
+            unknown = survey(value, evaluator.budget)[0]
+            return value if unknown is None else Unknown(ANY, unknown.origin)
         except DiagnosticError as error:
             if is_too_costly(error):
                 raise
@@ -153,16 +164,14 @@ def try_(evaluator: Any, expr: Call) -> Value:
     raise FunctionError("no expression succeeded: " + " ".join(reasons))
 
 
-@_family.add(lazy=True, name="can")
+@_family.add(Parameter("expression"), lazy=True, name="can")
 def can(evaluator: Any, expr: Call) -> Value:
     """Tell whether the argument can be evaluated."""
-    if len(expr.arguments) != 1:
-        raise FunctionError("exactly one argument is required")
     try:
         value = evaluator.eval(expr.arguments[0])
     except DiagnosticError as error:
         if is_too_costly(error):
             raise
         return False
-    inner = bare_deep(value)[0]
-    return Unknown(BOOL, inner.origin) if isinstance(inner, Unknown) else True
+    unknown = survey(value, evaluator.budget)[0]
+    return Unknown(BOOL, unknown.origin) if unknown is not None else True

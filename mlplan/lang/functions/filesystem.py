@@ -8,12 +8,16 @@ from __future__ import annotations
 import base64
 import os
 import posixpath
+import re
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mlplan.lang.diagnostic import DiagnosticError, is_too_costly
 from mlplan.lang.functions.glob import glob_files
 from mlplan.lang.functions.registry import Family, FunctionError
+from mlplan.lang.reference import references
 from mlplan.lang.scope import Scope
 from mlplan.lang.source import SourceFile
 from mlplan.lang.types import ANY, BOOL, STRING, SetType
@@ -98,7 +102,8 @@ def fileset(scope: Scope, path: str, pattern: str) -> Value:
     """Return the files under a folder that a pattern (*, **, ?, [a-z], {a,b}) names, relative to it."""
     folder = locate(scope, path)
     if not folder.is_dir():
-        return SetValue((), STRING)
+        itself = folder.is_file() and pattern in ("", ".")
+        return SetValue((".",) if itself else (), STRING)
     root = scope.root.resolve() if scope.root is not None else folder
     found = glob_files(folder, root, pattern, scope.budget)
     return SetValue(tuple(sorted(found)), STRING)
@@ -119,9 +124,11 @@ def templatefile(scope: Scope, path: str, variables: Value) -> Value:
     return render(scope, expr, variables, "templatefile")
 
 
-@_family.add(("template", STRING), ("vars", ANY), scoped=True)
-def templatestring(scope: Scope, template: str, variables: Value) -> Value:
+@_family.add(("template", ANY), ("vars", ANY), scoped=True)
+def templatestring(scope: Scope, template: Value, variables: Value) -> Value:
     """Return text as a template, in which the given variables are the only names."""
+    if not isinstance(template, str):
+        raise FunctionError("invalid template value: a string is required", 0)
     from mlplan.lang.parse import parse_template
 
     expr, problems = parse_template(SourceFile("<templatestring argument>", template))
@@ -130,30 +137,45 @@ def templatestring(scope: Scope, template: str, variables: Value) -> Value:
     return render(scope, expr, variables, "templatestring")
 
 
+_VARIABLE = re.compile(r"[^\W\d_][\w-]*")
+
+
 def render(scope: Scope, expr: Any, variables: Value, name: str) -> Value:
     """Return a template's value with variables as its only names; a template cannot read further templates."""
     from mlplan.lang.convert import ConversionError, convert
     from mlplan.lang.evaluate import evaluate_inner
-    from mlplan.lang.types import STRING
 
     if isinstance(variables, Unknown):
         return Unknown(STRING, variables.origin)
-    pairs = (
-        variables.attributes
-        if isinstance(variables, Entity)
-        else variables.items
-        if isinstance(variables, MapValue)
-        else variables
-    )
+    pairs = variables.attributes if isinstance(variables, Entity) else variables
+    pairs = pairs.items if isinstance(pairs, MapValue) else pairs
     if not isinstance(pairs, dict):
         raise FunctionError("a map or object of variables is required", 1)
+    _check_names(expr, pairs)
     functions = {k: f for k, f in scope.functions.items() if k not in ("templatefile", "templatestring")}
     inner = Scope(pairs, functions=functions, root=scope.root, folder=scope.folder, now=scope.now, budget=scope.budget)
-    value = evaluate_inner(expr, inner)
+    try:
+        value = evaluate_inner(expr, inner)
+    except DiagnosticError as error:
+        if is_too_costly(error):
+            raise
+        reason = " ".join(f"{d.summary}: {d.detail}" for d in error.diagnostics)
+        raise FunctionError(f"in the template: {reason}".rstrip("."), at=0) from None
     try:
         return convert(value, STRING) if name == "templatestring" else value
     except ConversionError as error:
         raise FunctionError(f"the template must give text: {error}", 0) from None
+
+
+def _check_names(expr: Any, pairs: Mapping[str, Value]) -> None:
+    for wrong in (key for key in pairs if not _VARIABLE.fullmatch(key)):
+        detail = (
+            f'invalid template variable name "{wrong}": it begins with a letter, and goes on with letters, digits and _'
+        )
+        raise FunctionError(detail, 1)
+    for one in references(expr):
+        if one.root not in pairs:
+            raise FunctionError(f'the template needs "{one.root}", which is not among the variables', 1)
 
 
 @_family.add(("path", STRING), result=STRING)

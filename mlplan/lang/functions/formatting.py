@@ -59,7 +59,10 @@ def formatlist(scope: Scope, template: str, *args: Value) -> Value:
     for row in range(count):
         scope.budget.step(1 + len(args))
         taken = [arg if column is None else column[row] for arg, column in zip(args, columns, strict=True)]
-        rows.append(_formatted(scope, template, taken))
+        try:
+            rows.append(_formatted(scope, template, taken))
+        except FunctionError as error:
+            raise FunctionError(f"in turn {row}: {error}", at=error.at) from None
     return ListValue(tuple(rows), STRING)
 
 
@@ -77,17 +80,17 @@ def _formatted(scope: Scope, template: str, args: Sequence[Value]) -> str:
             out.append(piece)
             continue
         if isinstance(piece, FunctionError):
-            raise FunctionError(str(piece), piece.argument)
+            raise FunctionError(str(piece), at=0)
         index = following if piece.index is None else piece.index
         following = index + 1
         highest = max(highest, following)
         if not 0 <= index < len(args):
             detail = f'not enough arguments for "{piece.raw}" at {piece.at}: need index {index + 1} but have {len(args)} total'
-            raise FunctionError(detail, 0)
+            raise FunctionError(detail, at=0)
         try:
             text = _plain(piece, args[index])
         except ConversionError as error:
-            raise FunctionError(f'unsupported value for "{piece.raw}" at {piece.at}: {error}', index + 1) from None
+            raise FunctionError(f'unsupported value for "{piece.raw}" at {piece.at}: {error}', at=index + 1) from None
         scope.budget.produce(len(text))
         out.append(text)
     if highest < len(args):
@@ -149,7 +152,7 @@ def _plain(verb: _Verb, value: Value) -> str:
         number = _required(value, NUMBER)
         assert isinstance(number, Decimal)
         return _real(verb, number)
-    raise FunctionError(f'unsupported format verb "{verb.mode}" in "{verb.raw}" at offset {verb.at}', 0)
+    raise FunctionError(f'unsupported format verb "{verb.mode}" in "{verb.raw}" at offset {verb.at}', at=0)
 
 
 def _required(value: Value, of: Type) -> Value:

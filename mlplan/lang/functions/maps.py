@@ -59,7 +59,8 @@ def lookup(mapping: Value, key: Value, *default: Value) -> Value:
         raise FunctionError(
             "the given object has no attribute of that name"
             if not isinstance(inner, MapValue)
-            else "the given key is not in the map"
+            else "the given key is not in the map",
+            None if isinstance(inner, MapValue) else 0,
         )
     return secret(found) if taint or key_taint else found
 
@@ -101,7 +102,10 @@ def merge(scope: Scope, *maps: Value) -> Value:
 @_family.add(("values", ANY))
 def transpose(mapping: Value) -> Value:
     """Return a map of lists turned round: from each text to the keys it was listed under."""
-    given = convert(mapping, MapType(ListType(STRING)))
+    try:
+        given = convert(mapping, MapType(ListType(STRING)))
+    except ConversionError as error:
+        raise FunctionError(str(error), 0) from None
     turned: dict[str, list[Value]] = {}
     for key, names in pairs_of(given).items():
         if is_null(names) or any(map(is_null, names.items)):

@@ -17,25 +17,25 @@ _LARGEST = 2**129
 Network = IPv4Network | IPv6Network
 
 
-def _network(prefix: str) -> Network:
+def _network(prefix: str, blamed: int | None = None) -> Network:
     if "/" not in prefix or (prefix.count(".") and "." in prefix.partition("/")[2]):
-        raise FunctionError(f"invalid CIDR expression: invalid CIDR address: {prefix[:60]}")
+        raise FunctionError(f"invalid CIDR expression: invalid CIDR address: {prefix[:60]}", blamed, at=0)
     if "%" in prefix:
-        raise FunctionError(f"invalid CIDR expression: invalid CIDR address: {prefix[:60]}")
+        raise FunctionError(f"invalid CIDR expression: invalid CIDR address: {prefix[:60]}", blamed, at=0)
     try:
         return ip_network(
             re.sub(r"(?<![0-9a-fA-F:])0+(?=[0-9]+[./])", "", prefix) if ":" not in prefix else prefix, strict=False
         )
     except ValueError:
-        raise FunctionError(f"invalid CIDR expression: invalid CIDR address: {prefix[:60]}") from None
+        raise FunctionError(f"invalid CIDR expression: invalid CIDR address: {prefix[:60]}", blamed, at=0) from None
 
 
-def _int(value: Decimal, number: int) -> int:
+def _int(value: Decimal, number: int, blamed: int | None = None) -> int:
     if abs(value) > _LARGEST:
-        raise FunctionError("the number is larger than any network", number)
+        raise FunctionError("the number is larger than any network", blamed, at=number)
     found = whole(value)
     if found is None:
-        raise FunctionError("a whole number is required", number)
+        raise FunctionError("value must be a whole number", blamed, at=number)
     return found
 
 
@@ -83,12 +83,12 @@ def cidrsubnet(prefix: str, newbits: Decimal, netnum: Decimal) -> Value:
 @_family.add(("prefix", STRING), rest=("newbits", NUMBER), result=ListType(STRING))
 def cidrsubnets(prefix: str, *newbits: Decimal) -> Value:
     """Return networks inside a network, one after the other."""
-    network = _network(prefix)
+    network = _network(prefix, 0)
     done: list[Value] = []
     position = int(network.network_address)
     end = position + network.num_addresses
     for number, value in enumerate(newbits, start=1):
-        bits = _int(value, number)
+        bits = _int(value, number, number)
         if bits < 1:
             raise FunctionError("must extend prefix by at least one bit", number)
         if bits > 32:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+import sys
 from decimal import Decimal, InvalidOperation
 
 from mlplan.lang.convert import ConversionError, convert
+from mlplan.lang.functions import double
 from mlplan.lang.functions.registry import Family, FunctionError
-from mlplan.lang.numbers import Coarse, calculate, negate, of_float, whole
+from mlplan.lang.numbers import NOT_COUNTABLE, Coarse, calculate, countable, negate, of_float, whole
 from mlplan.lang.types import ANY, NUMBER, friendly
 from mlplan.lang.values import ListValue, SetValue, Value, is_null, type_of
 
 _family = Family()
 FUNCTIONS = _family.functions
+_LARGEST = Decimal(sys.float_info.max)
 
 
 @_family.add(("num", NUMBER), result=NUMBER)
@@ -51,18 +54,23 @@ def log(num: Decimal, base: Decimal) -> Value:
 def _natural_log(num: Decimal, argument: int) -> float:
     if num < 0:
         raise FunctionError("the logarithm of a negative number does not exist", argument)
-    size = float(num)
-    return math.log(size) if size else -math.inf
+    return double.log(_double(num, argument))
+
+
+def _double(num: Decimal, argument: int) -> float:
+    """Return a number as double. Raises FunctionError when it is larger than every double."""
+    found = float(num)
+    if math.isinf(found) and num.is_finite():
+        raise FunctionError(f"value must be between {-_LARGEST:f} and {_LARGEST:f} inclusive", at=argument)
+    return found
 
 
 @_family.add(("num", NUMBER), ("power", NUMBER), result=NUMBER)
 def pow_(num: Decimal, power: Decimal) -> Value:
     """Return `num` to the power of `power`, in double precision."""
+    base, exponent = _double(num, 0), _double(power, 1)
     try:
-        return of_float(math.pow(float(num), float(power)))
-    except OverflowError:
-        odd = num < 0 and power % 2 == 1
-        return of_float(-math.inf if odd else math.inf)
+        return of_float(double.power(base, exponent))
     except ValueError:
         if num == 0:
             return of_float(math.inf)
@@ -72,8 +80,8 @@ def pow_(num: Decimal, power: Decimal) -> Value:
 @_family.add(("num", NUMBER), result=NUMBER)
 def signum(num: Decimal) -> Value:
     """Return -1, 0 or 1."""
-    if whole(num) is None:
-        raise FunctionError("value must be a whole number")
+    if countable(num) is None:
+        raise FunctionError(NOT_COUNTABLE, at=0)
     return Coarse((num > 0) - (num < 0))
 
 
@@ -127,7 +135,7 @@ def sum_(values: Value) -> Value:
         raise FunctionError("argument must be list, set, or tuple. Received something else", 0)
     items = values if isinstance(values, tuple) else values.items
     if not items:
-        raise FunctionError("cannot sum an empty list")
+        raise FunctionError("cannot sum an empty list", 0)
     total: Decimal | None = None
     for item in items:
         if is_null(item):

@@ -52,11 +52,17 @@ def matches(compiled: Pattern, text: str, scope: Scope) -> Iterator[Match]:
         yield match
 
 
+def _capturing(pattern: str) -> Pattern:
+    """Return a pattern whose groups can be a result. Raises FunctionError."""
+    compiled = compile_pattern(pattern)
+    if compiled.groupindex and len(compiled.groupindex) != compiled.groups:
+        raise FunctionError("invalid regexp pattern: cannot mix named and unnamed capture groups", 0)
+    return compiled
+
+
 def _captures(compiled: Pattern, match: Match) -> Value:
     names = compiled.groupindex
     if names:
-        if len(names) != compiled.groups:
-            raise FunctionError("invalid regexp pattern: cannot mix named and unnamed capture groups", 0)
         return {name: _group_value(match, names[name]) for name in sorted(names)}
     if compiled.groups:
         return tuple(_group_value(match, number) for number in range(1, compiled.groups + 1))
@@ -72,7 +78,7 @@ def _group_value(match: Match, number: int) -> Value:
 @_family.add(("pattern", STRING), ("string", STRING))
 def regex(pattern: str, text: str) -> Value:
     """Return the first match: text, or a tuple or object of its capture groups."""
-    compiled = compile_pattern(pattern)
+    compiled = _capturing(pattern)
     found = compiled.search(text)
     if found is None:
         raise FunctionError("pattern did not match any part of the given string")
@@ -82,7 +88,7 @@ def regex(pattern: str, text: str) -> Value:
 @_family.add(("pattern", STRING), ("string", STRING), result=ListType(ANY), scoped=True)
 def regexall(scope: Scope, pattern: str, text: str) -> Value:
     """Return every match, as `regex` returns one."""
-    compiled = compile_pattern(pattern)
+    compiled = _capturing(pattern)
     found: list[Value] = []
     for match in matches(compiled, text, scope):
         scope.budget.produce(64)

@@ -18,11 +18,15 @@ if TYPE_CHECKING:
 
 
 class FunctionError(Exception):
-    """A function refuses. argument: number of the argument that is to blame, None when it is the call as a whole."""
+    """A function refuses. argument: number of the argument that is to blame, None when it is the call as a whole.
 
-    def __init__(self, message: str, argument: int | None = None) -> None:
+    at: number of the argument to point at, when Terraform blames the call and one argument is the reason all the same.
+    """
+
+    def __init__(self, message: str, argument: int | None = None, *, at: int | None = None) -> None:
         super().__init__(message)
         self.argument = argument
+        self.at = argument if at is None else at
 
 
 @dataclass(frozen=True, slots=True)

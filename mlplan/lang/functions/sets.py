@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import product
 
 from mlplan.lang.convert import convert, set_of
-from mlplan.lang.functions.registry import Family, FunctionError
+from mlplan.lang.functions.registry import Family, FunctionError, Parameter
 from mlplan.lang.scope import Scope
 from mlplan.lang.types import ANY, SetType, TupleType, Type
 from mlplan.lang.unify import unify
@@ -49,7 +49,7 @@ def setsubtract(first: SetValue, second: SetValue) -> Value:
     return set_of(tuple(item for item in elements(set_of(first.items, of)) if key_of(item) not in taken), of)
 
 
-@_family.add(rest=("sets", ANY), scoped=True)
+@_family.add(rest=Parameter("sets", ANY, shallow=True), scoped=True)
 def setproduct(scope: Scope, *given: Value) -> Value:
     """Return every combination of one element of each."""
     if len(given) < 2:

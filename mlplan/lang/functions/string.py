@@ -7,7 +7,7 @@ from decimal import Decimal
 from mlplan.lang.functions import formatting, regex
 from mlplan.lang.functions.registry import Family, FunctionError
 from mlplan.lang.functions.text import capitalize_words, graphemes
-from mlplan.lang.numbers import whole
+from mlplan.lang.numbers import NOT_COUNTABLE, countable
 from mlplan.lang.scope import Scope
 from mlplan.lang.types import BOOL, NUMBER, STRING, ListType
 from mlplan.lang.values import ListValue, Value, is_null
@@ -62,7 +62,7 @@ def strcontains(text: str, part: str) -> Value:
 @_family.add(("spaces", NUMBER), ("str", STRING), result=STRING, scoped=True)
 def indent(scope: Scope, spaces: Decimal, text: str) -> Value:
     """Return text with spaces after every newline."""
-    count = whole(spaces)
+    count = countable(spaces)
     if count is None or not 0 <= count <= 10_000:
         raise FunctionError("must be a whole number from 0 to 10000", 0)
     scope.budget.produce(count * text.count("\n"))
@@ -110,9 +110,9 @@ def strrev(text: str) -> Value:
 @_family.add(("str", STRING), ("offset", NUMBER), ("length", NUMBER), result=STRING)
 def substr(text: str, offset: Decimal, length: Decimal) -> Value:
     """Return a part of text; offset from the end when negative, to the end when length is -1."""
-    start, count = whole(offset), whole(length)
+    start, count = countable(offset), countable(length)
     if start is None or count is None:
-        raise FunctionError("a whole number is required", 1 if start is None else 2)
+        raise FunctionError(NOT_COUNTABLE, 1 if start is None else 2)
     letters = graphemes(text)
     start = max(start + len(letters), 0) if start < 0 else start
     end = len(letters) if count < 0 else start + count

@@ -27,6 +27,7 @@ _NULLS = ("", "~", "null", "Null", "NULL")
 _TRUE = ("true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON", "y", "Y")
 _FALSE = ("false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF", "n", "N")
 _TAG = "tag:yaml.org,2002:"
+_TYPED = ("int", "float", "bool", "timestamp")
 _SCALARS = ("str", "int", "float", "bool", "null", "timestamp", "binary", "merge")
 
 
@@ -158,6 +159,8 @@ class _Nodes:
 
 def _scalar(node: Any) -> Value:
     text: str = node.value
+    if node.tag == f"{_TAG}null":
+        return "" if text == "" and node.style is not None else None
     if node.tag in (f"{_TAG}str", f"{_TAG}binary"):
         return text
     if node.tag != "plain" and node.tag.removeprefix(_TAG) not in _SCALARS:
@@ -168,7 +171,10 @@ def _scalar(node: Any) -> Value:
         return None
     if text in _TRUE or text in _FALSE:
         return text in _TRUE
-    return _number_or_time(text)
+    found = _number_or_time(text)
+    if isinstance(found, str) and node.tag.removeprefix(_TAG) in _TYPED and not _DATE.fullmatch(text):
+        raise FunctionError(f'cannot parse "{text[:60]}" as {node.tag}', 0)
+    return found
 
 
 def _number_or_time(text: str) -> Value:
