@@ -22,7 +22,7 @@ def graph_of_files(project: Project) -> Graph:
         arguments, problems = project.program.decode(instance, lambda _: None)
         if has_errors(problems):
             raise DiagnosticError(*problems)
-        desired = desired_of(instance, arguments)
+        desired = desired_of(instance, arguments, None, project.kinds[instance.kind].schema)
         every[desired.address] = desired
         every |= {child.address: child for child in project.kinds[instance.kind].children(desired)}
     world = project.world()

@@ -7,6 +7,7 @@ from typing import cast
 from mlplan.app.compose import DEFAULT_STORE, Settings, kinds, plug_in, schemas
 from mlplan.config.load import load
 from mlplan.config.program import Program
+from mlplan.engine.triggers import without_effects
 from mlplan.engine.types import Desired
 from mlplan.lang.diagnostic import Diagnostic, DiagnosticError
 from mlplan.lang.diagnostic import in_order as sorted_diagnostics
@@ -51,6 +52,7 @@ def _instances(program: Program) -> list[Diagnostic]:
                 span=instance.span,
             )
             problems = [d.at(instance.span, instance.address) for d in every[instance.kind].check(desired)]
+            problems += without_effects(instance, every[instance.kind])
         for diagnostic in problems:
             # Instances of one block have the same mistake; once is enough.
             place = diagnostic.span or instance.span

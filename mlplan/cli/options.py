@@ -52,7 +52,7 @@ Replace = Annotated[
     list[str],
     typer.Option(
         "--replace",
-        help="Train this model again even with the same recipe.",
+        help="Make it anew although nothing changed: train a model again, check data again.",
         show_default=False,
         autocompletion=completing.addresses,
     ),

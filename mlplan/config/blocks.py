@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mlplan.config.strict import expression, literal_bool, literal_text, only, problem, required, single
+from mlplan.config.strict import expression, literal_bool, literal_text, only, problem, required
 from mlplan.lang.constraint import parse_type
 from mlplan.lang.diagnostic import Diagnostic, DiagnosticError
 from mlplan.lang.reference import as_traversal
@@ -114,7 +114,7 @@ def variable(block: Block) -> tuple[Variable | None, list[Diagnostic]]:
             literal = isinstance(expr, ScopeRef) and expr.name in ("string", "number", "bool")
         except DiagnosticError as error:
             found += error.diagnostics
-    validations = _conditions(block, "validation", found)
+    validations = conditions(block, "validation", found)
     return Variable(
         name,
         type_,
@@ -138,7 +138,7 @@ def output(block: Block) -> tuple[Output | None, list[Diagnostic]]:
     value = expression(block.body.attributes, "value")
     description = literal_text(block, "description", found) or ""
     sensitive = literal_bool(block, "sensitive", False, found) | literal_bool(block, "ephemeral", False, found)
-    preconditions = _conditions(block, "precondition", found)
+    preconditions = conditions(block, "precondition", found)
     after = depends_on(block, found)
     if value is None:
         return None, found
@@ -178,74 +178,34 @@ def call(block: Block) -> tuple[Call | None, list[Diagnostic]]:
 def check(block: Block) -> tuple[Check | None, list[Diagnostic]]:
     """Read a `check` block."""
     found = only(block, (), ("assert",))
-    assertions = _conditions(block, "assert", found)
+    assertions = conditions(block, "assert", found)
     if not assertions and not found:
         detail = f'check "{block.labels[0]}" needs an "assert" block.'
         found.append(problem("missing-block", "A required block is missing", detail, block.header_span))
     return Check(block.labels[0], assertions, block.header_span), found
 
 
-@dataclass(frozen=True)
-class Lifecycle:
-    """The `lifecycle` block. replace_triggered_by: addresses within the module, whose changes replace this."""
-
-    prevent_destroy: bool = False
-    ignore_changes: tuple[str, ...] = ()
-    ignore_all: bool = False
-    replace_triggered_by: tuple[Traversal, ...] = ()
-    preconditions: tuple[Block, ...] = ()
-    postconditions: tuple[Block, ...] = ()
-
-
-def lifecycle(resource: Resource) -> tuple[Lifecycle, list[Diagnostic]]:
-    """Read the `lifecycle` block of a noun."""
-    block, found = single(resource.block, "lifecycle")
-    if block is None:
-        return Lifecycle(), found
-    found += only(
-        block, ("prevent_destroy", "ignore_changes", "replace_triggered_by"), ("precondition", "postcondition")
-    )
-    names: list[str] = []
-    ignore = expression(block.body.attributes, "ignore_changes")
-    every = isinstance(ignore, ScopeRef) and ignore.name == "all"
-    if ignore is not None and not every:
-        items = ignore.items if isinstance(ignore, TupleExpr) else ()
-        traversals = [as_traversal(item) for item in items]
-        if not isinstance(ignore, TupleExpr) or None in traversals:
-            detail = (
-                "ignore_changes is a list of argument names without quotes, as in [owner, train.seed], or the word all."
-            )
-            found.append(problem("invalid-lifecycle", "This lifecycle cannot be used", detail, ignore.span))
-        names = [str(t) for t in traversals if t is not None]
-    return Lifecycle(
-        literal_bool(block, "prevent_destroy", False, found),
-        tuple(names),
-        every,
-        _references(block, "replace_triggered_by", "invalid-lifecycle", "This lifecycle cannot be used", found),
-        _conditions(block, "precondition", found),
-        _conditions(block, "postcondition", found),
-    ), found
-
-
 def depends_on(block: Block, found: list[Diagnostic]) -> tuple[Traversal, ...]:
     """Return the references of `depends_on`."""
-    return _references(block, "depends_on", "invalid-depends-on", "This depends_on cannot be used", found)
+    return traversals(block, "depends_on", "invalid-depends-on", "This depends_on cannot be used", found)
 
 
-def _references(block: Block, name: str, code: str, summary: str, found: list[Diagnostic]) -> tuple[Traversal, ...]:
+def traversals(block: Block, name: str, code: str, summary: str, found: list[Diagnostic]) -> tuple[Traversal, ...]:
+    """Return the references that an argument lists; what is none goes to `found`."""
     expr = expression(block.body.attributes, name)
     if expr is None:
         return ()
     if isinstance(expr, TupleExpr):
-        traversals = [as_traversal(item) for item in expr.items]
-        if None not in traversals:
-            return tuple(t for t in traversals if t is not None)
+        listed = [as_traversal(item) for item in expr.items]
+        if None not in listed:
+            return tuple(t for t in listed if t is not None)
     detail = f"{name} is a list of references without quotes, as in [model.fraud, module.data]."
     found.append(problem(code, summary, detail, expr.span))
     return ()
 
 
-def _conditions(block: Block, name: str, found: list[Diagnostic]) -> tuple[Block, ...]:
+def conditions(block: Block, name: str, found: list[Diagnostic]) -> tuple[Block, ...]:
+    """Return the inner blocks that state a condition and a message; what is wrong with them goes to `found`."""
     inner = tuple(b for b in block.body.blocks if b.type == name)
     for condition in inner:
         found += only(condition, ("condition", "error_message"))

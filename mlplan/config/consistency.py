@@ -98,21 +98,6 @@ def check_moves(moved: Iterable[Rename], removed: Iterable[Removed], declared: D
     return found
 
 
-def not_carried_out(instances: Iterable[Instance]) -> list[Diagnostic]:
-    """Return a warning for every lifecycle argument that is understood and has no effect yet."""
-    found: dict[int, Diagnostic] = {}
-    for instance in instances:
-        lifecycle = instance.lifecycle
-        names = ["ignore_changes"] if lifecycle.ignore_changes or lifecycle.ignore_all else []
-        names += ["replace_triggered_by"] if lifecycle.replace_triggered_by else []
-        if names:
-            detail = f"lifecycle.{' and lifecycle.'.join(names)} of {instance.address} has no effect yet: every change is planned."
-            found[id(instance.resource)] = Diagnostic(
-                "not-yet", "This cannot be used yet", detail, "warning", span=instance.span
-            )
-    return list(found.values())
-
-
 def has_key(address: Address) -> bool:
     """Tell whether the last part of an address has a key, so that it means an instance."""
     return (address.key if address.kind else address.modules[-1][1]) is not None

@@ -11,7 +11,8 @@ from decimal import Decimal
 
 from mlplan.config import blocks
 from mlplan.config.addresses import Key, key_text
-from mlplan.config.blocks import Lifecycle, Resource, provider_name
+from mlplan.config.blocks import Resource, provider_name
+from mlplan.config.lifecycle import Lifecycle, lifecycle
 from mlplan.config.names import Names, Node, What
 from mlplan.config.program import Instance
 from mlplan.config.scopes import Evaluation, Item, ModuleScope, Surroundings, counted, keyed
@@ -124,7 +125,7 @@ class Expander:
     def _lifecycle(self, resource: Resource) -> Lifecycle:
         found = self._lifecycles.get(id(resource))
         if found is None:
-            found, problems = blocks.lifecycle(resource)
+            found, problems = lifecycle(resource)
             blocks.depends_on(resource.block, problems)
             self.problems += problems
             self._lifecycles[id(resource)] = found

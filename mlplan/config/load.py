@@ -9,6 +9,7 @@ from pathlib import Path
 from mlplan.config import consistency
 from mlplan.config.expand import Expander
 from mlplan.config.imports import check_imports
+from mlplan.config.lifecycle import check_lifecycles
 from mlplan.config.lock import read_lock
 from mlplan.config.names import read_names
 from mlplan.config.program import Program
@@ -73,7 +74,7 @@ def _load(
         *consistency.unknown_providers(expander.instances, settings.providers),
         *consistency.check_moves(settings.moved, settings.removed, declared),
         *check_imports(settings.imports, declared),
-        *consistency.not_carried_out(expander.instances),
+        *check_lifecycles(expander.instances, schemas),
     ]
     program = Program(
         root, sources, _digest(sources, values), top.module, schemas, tuple(expander.instances), settings.providers,

@@ -10,7 +10,8 @@ from typing import Any
 from mlplan.config import conditions
 from mlplan.config import decode as decoding
 from mlplan.config.addresses import Key, parse_address
-from mlplan.config.blocks import Lifecycle, Resource, lifecycle
+from mlplan.config.blocks import Resource
+from mlplan.config.lifecycle import Lifecycle, lifecycle
 from mlplan.config.module import Module
 from mlplan.config.scopes import Computed, Evaluation, Item, ModuleScope, Surroundings
 from mlplan.config.strict import article

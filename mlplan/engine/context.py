@@ -79,7 +79,8 @@ class RunContext:
         arguments, diagnostics = self._program.decode(instance, self._memory.values)
         if any(d.is_error for d in diagnostics):
             raise DiagnosticError(*diagnostics)
-        return desired_of(instance, arguments)
+        schema = self._world.kinds[instance.kind].schema
+        return desired_of(instance, arguments, self._session.record(address), schema)
 
     def _child(self, address: str) -> Desired | None:
         parent = next((a for a in parents(address) if a in self._instances), None)

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from mlplan.engine.events import Event
+from mlplan.engine.ignoring import SETTINGS
+from mlplan.engine.plain import plain
 from mlplan.engine.types import Change, Desired, Observation, Outcome, Step
 from mlplan.lang.diagnostic import Diagnostic
 from mlplan.ledger.evidence import Evidence
@@ -76,10 +78,16 @@ class View:
     observations: Mapping[str, Observation] = field(default_factory=dict)
     changes: Mapping[str, Change] = field(default_factory=dict)
     ready: Ready = field(default_factory=lambda: Ready())
+    forced: dict[str, str] = field(default_factory=dict)
+    """What is made anew, by address: what triggers it."""
 
     def checked(self, name: str | None) -> Provider:
         """Return a provider that says it can work here. Raises: ProviderError."""
         return self.ready.checked(name, self.provider)
+
+    def replaces(self, address: str) -> bool:
+        """Tell whether an address is to be made anew although nothing of it changed."""
+        return address in self.forced or address in self.options.replace
 
     def record(self, address: str) -> Record | None:
         """Return what the state keeps of an address."""
@@ -221,9 +229,11 @@ class Adopts(Protocol):
 def new_record(
     desired: Desired, record: Record | None, lineage: str, attributes: Mapping[str, Any], **changes: Any
 ) -> Record:
-    """Return the record of `desired` with `attributes`, keeping identity and names of an earlier record."""
+    """Return the record of `desired` with `attributes`, keeping identity and names of an earlier record, and the arguments."""
     from dataclasses import replace
 
+    if desired.parent is None:
+        attributes = {**attributes, SETTINGS: plain(desired.arguments)}
     if record is not None:
         attributes = {**attributes, **{n: record.attributes[n] for n in (ORIGIN, HOME) if n in record.attributes}}
         return replace(record, attributes=attributes, dependencies=desired.dependencies, **changes)

@@ -17,18 +17,21 @@ from mlplan.config.program import Instance, Program
 from mlplan.config.scopes import Evaluation
 from mlplan.engine import graph
 from mlplan.engine.fields import after, before, worded
+from mlplan.engine.ignoring import as_remembered
 from mlplan.engine.importing import wanted_imports
 from mlplan.engine.kind import Adopts, Kind, Options, View
 from mlplan.engine.memory import Memory, computed, with_children
 from mlplan.engine.moves import moved_addresses, renamed, under
 from mlplan.engine.outputs import output_changes
 from mlplan.engine.selection import Selection, select
+from mlplan.engine.triggers import MadeAnew, triggered, without_effects
 from mlplan.engine.types import Action, Change, Desired, Observation, OutputChange, Plan, Reason
 from mlplan.lang.diagnostic import Diagnostic, DiagnosticError, has_errors
 from mlplan.lang.values import Unknown
 from mlplan.ledger.evidence import digest_of
 from mlplan.ledger.records import Record, State
 from mlplan.spi.capabilities import Provider, ProviderError
+from mlplan.spi.schema import BlockSchema
 
 OBSERVERS = 64
 """Into how many portions the observing is cut; more than any parallelism, so that a slow one does not hold up many."""
@@ -113,11 +116,12 @@ def _decode(planning: _Planning, instance: Instance, evaluation: Evaluation) -> 
     arguments, diagnostics = planning.program.decode(instance, evaluation)
     planning.diagnostics.update(dict.fromkeys(diagnostics))
     kind = planning.world.kinds[instance.kind]
-    desired = desired_of(instance, arguments)
+    desired = desired_of(instance, arguments, planning.state.records.get(instance.address), kind.schema)
     if any(d.is_error for d in diagnostics):
         planning.desired[instance.address] = desired
         return
     problems = [d.at(instance.span, instance.address) for d in kind.check(desired)]
+    problems += without_effects(instance, kind)
     planning.diagnostics.update(dict.fromkeys(problems))
     planning.desired[instance.address] = desired
     if not any(d.is_error for d in problems):
@@ -127,13 +131,14 @@ def _decode(planning: _Planning, instance: Instance, evaluation: Evaluation) -> 
             planning.desired[child.address] = replace(child, dependencies=before.dependencies) if before else child
 
 
-def desired_of(instance: Instance, arguments: Mapping[str, Any]) -> Desired:
-    """Return what the files want of an instance."""
-    return Desired(
+def desired_of(instance: Instance, arguments: Mapping[str, Any], record: Record | None, schema: BlockSchema) -> Desired:
+    """Return what the files want of an instance, with ignored changes as its record remembers them."""
+    wanted = Desired(
         instance.address, instance.kind, instance.name, arguments, tuple(instance.dependencies), instance.provider,
         span=instance.span, prevent_destroy=instance.lifecycle.prevent_destroy,
-        ignore_changes=tuple(instance.lifecycle.ignore_changes),
+        ignored=instance.lifecycle.ignored,
     )  # fmt: skip
+    return as_remembered(wanted, record, schema) if wanted.ignored else wanted
 
 
 def _observe_all(planning: _Planning) -> None:
@@ -190,6 +195,9 @@ def _plan_one(planning: _Planning, address: str, instances: Mapping[str, Instanc
             return
     seen = planning.observations[address]
     kind = planning.world.kinds[desired.kind]
+    why = triggered(instances[address], planning.view, planning.world.kinds) if address in instances else None
+    if why is not None and isinstance(kind, MadeAnew):
+        planning.view.forced[address] = why
     try:
         if has_errors(seen.diagnostics):  # what cannot be seen is not taken for gone
             change = Change(address, desired.kind, Action.KEEP)
@@ -202,6 +210,8 @@ def _plan_one(planning: _Planning, address: str, instances: Mapping[str, Instanc
         change = Change(
             address, desired.kind, Action.KEEP, diagnostics=tuple(d.at(desired.span, address) for d in found)
         )
+    if address in planning.view.forced and change.steps:
+        change = replace(change, reasons=(Reason(f"{why} changes, which replaces this"), *change.reasons))
     unseen = tuple(d.at(desired.span, address) for d in seen.diagnostics if d not in change.diagnostics)
     if desired.parent is not None:
         planning.below.setdefault(desired.parent, []).append(address)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from mlplan.config.strict import article
 from mlplan.engine import graph
 from mlplan.engine.kind import Options, View
 from mlplan.engine.moves import under
@@ -60,7 +61,12 @@ def _left_out(change: Change, wanted: set[str], options: Options) -> str | None:
 
 
 def _without_steps(change: Change) -> Change:
-    return replace(change, action=Action.KEEP, steps=(), reasons=(), fields=(), diagnostics=())
+    notes = (
+        () if change.steps else change.notes
+    )  # what it would cost, or wait for, says nothing when it does not happen
+    return replace(
+        change, action=Action.KEEP, steps=(), reasons=(), fields=(), questions=(), notes=notes, diagnostics=()
+    )
 
 
 def _wanted(every: Mapping[str, Change], options: Options) -> set[str]:
@@ -102,13 +108,19 @@ def _not_replaced(every: Mapping[str, Change], options: Options) -> list[Diagnos
     found = []
     for wanted in options.replace:
         change = every.get(wanted)
-        if change is not None and change.action not in MADE_ANEW and not change.diagnostics:
+        below = [address for address in every if under(address, wanted)]
+        if change is None and below:
+            detail = f"--replace {wanted} names no instance. Instances below it:" + "".join(f"\n    {a}" for a in below)
+        elif change is None or change.action in MADE_ANEW or change.diagnostics:
+            continue
+        elif change.held:
+            detail = f"--replace {wanted}: nothing can be made anew now ({change.held})."
+        else:
             detail = (
-                f"--replace {wanted}: {change.kind} has nothing that could be made anew"
-                + (f" now ({change.held})" if change.held else "")
-                + ". What can be replaced is what is trained or built; name its address."
+                f"--replace {wanted}: {article(change.kind)} has nothing of its own that could be made anew. Replace what it comes "
+                "from, such as the model."
             )
-            found.append(Diagnostic("cannot-replace", "This cannot be replaced", detail, address=wanted))
+        found.append(Diagnostic("cannot-replace", "This cannot be replaced", detail, address=wanted))
     return found
 
 

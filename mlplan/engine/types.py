@@ -16,7 +16,10 @@ from mlplan.ledger.records import Operation, Record
 
 @dataclass(frozen=True)
 class Desired:
-    """What the files want of one address. arguments: decoded, may hold `Unknown`. parent: the address it was computed from."""
+    """What the files want of one address. arguments: decoded, may hold `Unknown`. parent: the address it was computed from.
+
+    ignored: paths of arguments whose changes do not count; the empty path is all of them.
+    """
 
     address: str
     kind: str
@@ -27,7 +30,7 @@ class Desired:
     parent: str | None = None
     span: Span | None = None
     prevent_destroy: bool = False
-    ignore_changes: tuple[str, ...] = ()
+    ignored: tuple[tuple[str | int, ...], ...] = ()
 
 
 @dataclass(frozen=True)

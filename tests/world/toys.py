@@ -166,6 +166,7 @@ class Thing(Toy):
     """A thing."""
 
     name = "thing"
+    anew = "it is made again"
     schema = THING
 
     def adopt(self, desired: Desired, identity: str, view: View) -> Change:
@@ -199,7 +200,7 @@ class Thing(Toy):
         before = record.attributes["arguments"]
         moved = [n for n, v in wanted.items() if before.get(n) != v]
         fields = tuple(FieldChange(n, before.get(n), desired.arguments[n]) for n in moved)
-        anew = "colour" in moved or address in view.options.replace
+        anew = "colour" in moved or view.replaces(address)
         if seen.attributes is None and view.options.refresh:
             reason = Reason("it is gone", Cause.WORLD)
             step = view.step(desired, "repair", f"make {address} again", {"wanted": digest_of(wanted)})

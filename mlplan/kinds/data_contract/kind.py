@@ -19,11 +19,14 @@ from mlplan.ledger.evidence import Evidence, Verdict, worst
 from mlplan.ledger.records import Operation, Record
 from mlplan.spi.schema import BlockSchema
 
+OTHER_PIN = "the lock file has another pin"
+
 
 class DataContractKind:
     """A data set, its rules and its pinned snapshot."""
 
     name = "data_contract"
+    anew = "its data is read and checked again"
     schema: BlockSchema = SCHEMA
 
     def check(self, desired: Desired) -> Sequence[Diagnostic]:
@@ -62,7 +65,8 @@ class DataContractKind:
         blocked = tuple(e for e in seen.evidence if e.blocks)
         same = found["snapshot"] == prior.get("snapshot") and found["contract"] == prior.get("contract")
         pinned = self._pinned(view, desired.address) == found["snapshot"]
-        if same and pinned and prior.get("verdict") == found["verdict"]:
+        anew = view.replaces(desired.address)
+        if same and pinned and prior.get("verdict") == found["verdict"] and not anew:
             return Change(
                 desired.address,
                 self.name,
@@ -87,6 +91,12 @@ class DataContractKind:
         prior = dict(record.attributes) if record else {}
         changed = evolution.rule_changes(desired, prior.get("contract"), view)
         reasons = self._reasons(prior, found, record is None, changed)
+        anew = record is not None and view.replaces(desired.address)
+        if anew:
+            reasons = (
+                *(r for r in reasons if r.text != OTHER_PIN),
+                Reason("reading and checking it again was asked for"),
+            )
         inputs = {"snapshot": found["snapshot"], "contract": found["contract"]}
         verdict = "refuse" if blocked else "pin"
         rows = f"{found['rows']:,} rows" if found["rows"] is not None else "what can be read"
@@ -103,7 +113,7 @@ class DataContractKind:
         return Change(
             desired.address,
             self.name,
-            Action.ADD if record is None else Action.CHANGE,
+            Action.ADD if record is None else Action.REPLACE if anew else Action.CHANGE,
             reasons,
             fields,
             (step,),
@@ -123,7 +133,7 @@ class DataContractKind:
             reasons.append(Reason(f"new snapshot: {reading.words(prior, found)}", Cause.WORLD))
         if found["contract"] != prior.get("contract"):
             reasons.append(Reason("the rules changed" if changed is None else evolution.change_summary(changed)))
-        return tuple(reasons) or (Reason("the lock file has another pin"),)
+        return tuple(reasons) or (Reason(OTHER_PIN),)
 
     def _left_for_review(
         self, desired: Desired, record: Record | None, found: dict[str, Any], view: View

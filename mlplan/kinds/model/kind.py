@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlplan.config.addresses import key_text, short_name
+from mlplan.engine.ignoring import SETTINGS, ignores
 from mlplan.engine.kind import Context, View
 from mlplan.engine.types import Action, Cause, Change, Desired, FieldChange, Observation, Outcome, Reason, Result, Step
 from mlplan.kinds.model import adopting, judging, training
 from mlplan.kinds.model.gates import check_gates, gates_digest, questions
-from mlplan.kinds.model.recipe import Recipe, differences, recipe
+from mlplan.kinds.model.recipe import Recipe, differences, recipe, unless_ignored
 from mlplan.kinds.model.rules import schemas
 from mlplan.kinds.model.schema import SCHEMA
 from mlplan.kinds.monitor.answers import answers, too_old
@@ -40,6 +41,7 @@ class ModelKind:
     """A model, its recipe and its gates."""
 
     name = "model"
+    anew = "it is trained again"
     schema: BlockSchema = SCHEMA
 
     def check(self, desired: Desired) -> Sequence[Diagnostic]:
@@ -106,6 +108,7 @@ class ModelKind:
             return self._keep(desired, prior, held=f"waits for {', '.join(missing)} to keep its contract")
         schema, broken = schemas(desired, record, view)
         made = recipe(desired.arguments, snapshots, view.root, desired.address, schema)
+        made = unless_ignored(made, desired, prior)
         number = int(prior.get("last_version") or 0) + 1
         case = _Case(desired, record, made, prior, self._judged_on(desired, view), number, broken)
         return self._decide(case, view)
@@ -123,7 +126,7 @@ class ModelKind:
         prior, digest = case.prior, case.recipe.digest
         asked = [a for a in answers(view, "retrain") if a.model == case.desired.address]
         rejected = (prior.get("rejected") or {}).get(digest)
-        forced = case.desired.address in view.options.replace
+        forced = view.replaces(case.desired.address)
         if digest == prior.get("recipe") and not forced:
             notes = tuple(
                 ("cannot answer", f"{a.monitor}: there is no newer data, and the same recipe is never retrained")
@@ -252,6 +255,11 @@ class ModelKind:
 
     def _judged_on(self, desired: Desired, view: View) -> str:
         evaluate = desired.arguments.get("evaluate")
+        record = view.record(desired.address)
+        if record is not None and record.attributes.get("judged_on") and ignores(desired, "evaluate", "data"):
+            asked = gates_digest(record.attributes.get(SETTINGS) or {})
+            if asked == gates_digest(desired.arguments):  # other data to judge on does not count
+                return str(record.attributes["judged_on"])
         snapshot = _planned_snapshot(evaluate["data"].address, view) if evaluate else None
         return digest_of([str(snapshot), gates_digest(desired.arguments)])
 

@@ -6,11 +6,13 @@ import hashlib
 import importlib.metadata
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from mlplan.engine.ignoring import ignores
 from mlplan.engine.plain import plain
+from mlplan.engine.types import Desired
 from mlplan.lang.diagnostic import Diagnostic, DiagnosticError
 from mlplan.ledger.evidence import digest_of
 
@@ -72,6 +74,21 @@ def recipe(
         environment_lock(root),
         schema or {},
     )
+
+
+def unless_ignored(made: Recipe, desired: Desired, prior: Mapping[str, Any]) -> Recipe:
+    """Return the recipe of the accepted version when only parts differ whose changes lifecycle.ignore_changes leaves out.
+
+    Arguments are ignored before they come here; this is about what they point to, files and data. Once something else differs as
+    well, it is trained on what is there now: files and data of then cannot be had again.
+    """
+    known = prior.get("recipe_parts")
+    if not known or not desired.ignored:
+        return made
+    parts = {"code": ("train", "code"), "data": ("train", "data"), "schema": ("train", "data"), "environment": ()}
+    kept: dict[str, Any] = {part: known.get(part) or {} for part, path in parts.items() if ignores(desired, *path)}
+    then = replace(made, **kept)
+    return then if then.digest == prior.get("recipe") else made
 
 
 def code_files(globs: tuple[str, ...], root: Path, address: str) -> dict[str, str]:
