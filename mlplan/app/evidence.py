@@ -8,7 +8,9 @@ from mlplan.app.decide import resolve_address
 from mlplan.lang.diagnostic import Diagnostic, DiagnosticError
 from mlplan.ledger.evidence import Evidence, Verdict
 from mlplan.ledger.records import State
+from mlplan.report.plots import histogram_lines, is_bars
 from mlplan.report.safe import one_line
+from mlplan.report.style import Style
 
 
 def evidence_of(state: State, name: str | None, verdict: str | None = None) -> list[Evidence]:
@@ -31,13 +33,15 @@ def evidence_of(state: State, name: str | None, verdict: str | None = None) -> l
     return [e for e in found if verdict is None or e.verdict == verdict]
 
 
-def evidence_text(found: list[Evidence]) -> str:
+def evidence_text(found: list[Evidence], style: Style) -> str:
     """Return evidence for people: the verdict and what it says, then what it was measured with and on."""
     lines: list[str] = []
     for item in found:
         lines.append(f"{item.verdict!s:<12} {item.subject}")
         lines.append(f"  {one_line(item.message or item.question, 400)}")
         lines += [f"  {label:<10} {text}" for label, text in _facts(item) if text]
+        bars = item.details.get("bars")
+        lines += [f"    {line}" for line in (histogram_lines(bars, style) if is_bars(bars) else ())]
         lines.append("")
     return "\n".join(lines)
 

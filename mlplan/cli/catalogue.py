@@ -24,6 +24,7 @@ COMMANDS = {
     "explain": "showing",
     "evidence": "knowing",
     "comment": "showing",
+    "report": "reporting",
     "state": "stating",
     "workspace": "workspace",
     "promote": "deciding",

@@ -45,11 +45,12 @@ def evidence(
     """Print what was measured: verdict, estimate with its interval, limit, n, method, inputs."""
     from mlplan.app.evidence import evidence_of, evidence_text
     from mlplan.app.run import read_state
+    from mlplan.cli.terminal import stdout_style
     from mlplan.report.json_text import dumps
 
     state = read_state(project(settings(chdir, var, var_file, workspace)))
     found = evidence_of(state, name, verdict)
-    sys.stdout.write(dumps([e.to_json() for e in found]) + "\n" if json else evidence_text(found))
+    sys.stdout.write(dumps([e.to_json() for e in found]) + "\n" if json else evidence_text(found, stdout_style()))
     if not found:
         sys.stderr.write("There is no such evidence yet; check or apply yields some.\n")
     return 0

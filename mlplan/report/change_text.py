@@ -7,6 +7,7 @@ import textwrap
 
 from mlplan.engine.types import Action, Change
 from mlplan.ledger.evidence import Evidence, Verdict
+from mlplan.report.plots import histogram_lines, is_bars
 from mlplan.report.safe import one_line, safe_text
 from mlplan.report.style import Style
 from mlplan.report.value_text import field_lines
@@ -59,7 +60,8 @@ def change_lines(change: Change, style: Style, compact: bool) -> list[str]:
     lines = [head, *labelled("because", title, style)] if title else [head]
     if change.breach and one_line(change.breach, 10_000) not in title:
         lines += labelled("! breach", change.breach, style)
-    lines += [line for e in change.blocked for line in labelled("contract says no", evidence_text(e), style)]
+    for item in change.blocked:
+        lines += [*labelled("contract says no", evidence_text(item), style), *_histogram(item, style)]
     lines += _checks([e for e in change.evidence if e not in change.blocked], title, style)
     for field in change.fields:
         lines += field_lines(field, style, INDENT)
@@ -105,7 +107,15 @@ def _checks(evidence: list[Evidence], told: str, style: Style) -> list[str]:
     for item in evidence:
         if item.verdict is not Verdict.PASS and one_line(evidence_text(item), 10_000) not in told:
             lines += labelled(f"{item.severity} {item.verdict}", evidence_text(item), style)
+            lines += _histogram(item, style)
     return lines
+
+
+def _histogram(evidence: Evidence, style: Style) -> list[str]:
+    """Return the distributions of a column that drifted, small, below what is said of it."""
+    bars = evidence.details.get("bars")
+    lead = " " * (INDENT + (LABEL + 1 if style.width >= 72 else 2))
+    return [lead + line for line in histogram_lines(bars, style)] if is_bars(bars) else []
 
 
 def evidence_text(evidence: Evidence) -> str:
