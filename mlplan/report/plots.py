@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import Any
+from typing import Any, TypeGuard
 
 from mlplan.report.safe import one_line, pad
 from mlplan.report.style import Style
@@ -20,7 +20,7 @@ _MOST_LINES = 8
 _LINE = 24
 
 
-def is_bars(value: Any) -> bool:
+def is_bars(value: Any) -> TypeGuard[Bars]:
     """Tell whether a value from a state or plan can be drawn: equal numbers of labels and of shares between 0 and 1."""
     if not isinstance(value, Mapping):
         return False
@@ -103,7 +103,7 @@ def interval_svg(rows: Sequence[tuple[str, float, tuple[float, float] | None]], 
     tall = line * len(rows) + 26
 
     def x(value: float) -> float:
-        return label_width + (WIDTH - label_width - 20) * (value - low) / (high - low)
+        return float(label_width + (WIDTH - label_width - 20) * (value - low) / (high - low))
 
     words = "; ".join(f"{one_line(label, 60)} {estimate:.4g}" for label, estimate, _ in rows)
     parts = [
