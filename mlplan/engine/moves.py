@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from mlplan.config.addresses import Address, parse_address, short_name
 from mlplan.config.consistency import has_key
 from mlplan.config.program import Program, Rename
+from mlplan.lang.diagnostic import Diagnostic
 from mlplan.ledger.records import State
 from mlplan.ledger.renaming import renamed_record
 
@@ -27,6 +28,28 @@ def moved_addresses(program: Program, state: State) -> dict[str, str]:
     A block that gets or loses `count` moves between `x` and `x[0]` by itself. A move to an address that has a record of
     its own is not carried out.
     """
+    return _possible(_wanted(program, state), state)
+
+
+def unresolved_moves(program: Program, state: State, moves: Mapping[str, str]) -> list[Diagnostic]:
+    """Return a warning when moves cannot be carried out, because something has their address already."""
+    if not program.moved:
+        return []
+    stuck = {old: new for old, new in _wanted(program, state).items() if old not in moves}
+    if not stuck:
+        return []
+    lines = "".join(f"\n    {old} could not move to {new}" for old, new in stuck.items())
+    detail = (
+        "Records could not get the addresses that moved blocks give them, because other records have these addresses:"
+        f"{lines}\nWhat is at an old address that the files do not declare any more is planned to be removed. Forget what is in the "
+        "way (mlplan state rm), or give it another address (mlplan state mv)."
+    )
+    span = next((block.span for block in program.moved if any(under(old, block.source) for old in stuck)), None)
+    return [Diagnostic("unresolved-moves", "Unresolved address changes", detail, "warning", span)]
+
+
+def _wanted(program: Program, state: State) -> dict[str, str]:
+    """Return where every record would go."""
     rules = dict(map(_rule, program.moved))
     declared = {instance.address for instance in program.instances}
     moves: dict[str, str] = {}
@@ -43,7 +66,7 @@ def moved_addresses(program: Program, state: State) -> dict[str, str]:
         child = _child_move(text, state, moves)
         if child is not None:
             moves[text] = child
-    return _possible(moves, state)
+    return moves
 
 
 def renamed(state: State, moves: Mapping[str, str]) -> State:
@@ -128,9 +151,26 @@ def _child_move(text: str, state: State, moves: Mapping[str, str]) -> str | None
 
 
 def _possible(moves: Mapping[str, str], state: State) -> dict[str, str]:
-    """Return the moves to addresses that are free, or become free by another move."""
-    targets: dict[str, str] = {}
-    for old, new in moves.items():
-        if new not in targets and (new not in state.records or new in moves):
-            targets[new] = old
-    return {old: new for new, old in targets.items()}
+    """Return the moves to addresses that are free, or become free by another move. What is below stays with what it belongs to."""
+    possible = dict(moves)
+    while True:
+        targets: dict[str, str] = {}
+        for old, new in possible.items():
+            targets.setdefault(new, old)
+        blocked = [
+            old for old, new in possible.items()
+            if targets[new] != old
+            or (new in state.records and new not in possible)
+            or any(above in moves and above not in possible for above in _above(old))
+        ]  # fmt: skip
+        if not blocked:
+            return possible
+        for old in blocked:
+            del possible[old]
+
+
+def _above(address: str) -> Iterator[str]:
+    """Yield what a computed child belongs to."""
+    parsed = parse_address(address)
+    if parsed is not None and parsed.rest:
+        yield str(replace(parsed, rest=()))

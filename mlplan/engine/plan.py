@@ -21,7 +21,7 @@ from mlplan.engine.ignoring import as_remembered
 from mlplan.engine.importing import wanted_imports
 from mlplan.engine.kind import Adopts, Kind, Options, View
 from mlplan.engine.memory import Memory, computed, with_children
-from mlplan.engine.moves import moved_addresses, renamed, under
+from mlplan.engine.moves import moved_addresses, renamed, under, unresolved_moves
 from mlplan.engine.outputs import output_changes
 from mlplan.engine.selection import Selection, select
 from mlplan.engine.triggers import MadeAnew, triggered, without_effects
@@ -93,6 +93,7 @@ def make_plan(program: Program, state: State, world: World, options: Options) ->
     """Return the plan that would bring world and state to what the files want."""
     moves = moved_addresses(program, state)
     planning = _Planning(program, renamed(state, moves) if moves else state, world, options)
+    planning.diagnostics.update(dict.fromkeys(unresolved_moves(program, state, moves)))
     instances = {} if options.destroy else {i.address: i for i in program.instances}
     for instance in instances.values():
         _decode(planning, instance, planning.recalled)
