@@ -83,7 +83,7 @@ def _named(contracts: dict[str, Desired], name: str) -> Desired:
 
 def infer(root: Path, text: str, name: str, format: str | None = None) -> str:
     """Return a first contract for a source, as HCL. Raises: DiagnosticError."""
-    from mlplan.data.engine import QueryFailed
+    from mlplan.data.failure import QueryFailed
     from mlplan.data.infer import infer as inferred
     from mlplan.data.sources import resolve
     from mlplan.data.unreadable import why_unreadable

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mlplan.data.engine import Engine, QueryFailed
+from mlplan.data.engines import DataEngine
+from mlplan.data.failure import QueryFailed
 from mlplan.data.findings import Finder
 from mlplan.data.view import View
 from mlplan.ledger.evidence import Evidence
@@ -63,7 +64,7 @@ class Aggregation:
         self._counts.add(alias)
         return alias
 
-    def run(self, engine: Engine, view: View, aliases: list[str] | None = None) -> dict[str, Any]:
+    def run(self, engine: DataEngine, view: View, aliases: list[str] | None = None) -> dict[str, Any]:
         """Return the numbers. Raises QueryFailed.
 
         A contract of very many columns takes several queries, each over the columns that it needs: engines take more
@@ -91,7 +92,7 @@ def _named(expression: Expr, alias: str) -> Expr:
 
 
 def judge_all(
-    engine: Engine, view: View, aggregation: Aggregation, planned: list[Planned], finder: Finder
+    engine: DataEngine, view: View, aggregation: Aggregation, planned: list[Planned], finder: Finder
 ) -> tuple[list[Evidence], dict[str, Any]]:
     """Return the evidence of every planned check, and all numbers.
 
@@ -108,7 +109,7 @@ def judge_all(
 
 
 def _one_by_one(
-    engine: Engine, view: View, aggregation: Aggregation, planned: list[Planned], finder: Finder
+    engine: DataEngine, view: View, aggregation: Aggregation, planned: list[Planned], finder: Finder
 ) -> tuple[list[Evidence], dict[str, Any]]:
     evidence: list[Evidence] = []
     numbers = aggregation.run(engine, view, [aggregation.count(None)])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mlplan.data.relation import call, text
@@ -17,6 +18,29 @@ if TYPE_CHECKING:
 
 _MARK = "="
 """Stands before every category: the engine calls the bin of all other values "", which is a possible value too."""
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """What to count of a value: numbers by `edges`, texts by `categories` when it is None."""
+
+    value: Expr
+    edges: tuple[float, ...] | None = None
+    categories: tuple[str, ...] = ()
+
+
+def count_in(histogram: Histogram) -> Expr:
+    """Return the embedded engine's aggregate for a histogram; read its answer with `counts_in`."""
+    if histogram.edges is not None:
+        return count_bins(histogram.value, histogram.edges)
+    return count_categories(histogram.value, histogram.categories)
+
+
+def counts_in(answer: Any, histogram: Histogram) -> tuple[int, ...]:
+    """Return counts of shape (edges + 1,): below, in each bin, above; or (categories + 1,): of each, then of all others."""
+    if histogram.edges is not None:
+        return bin_counts(answer, histogram.edges)
+    return category_counts(answer, histogram.categories)
 
 
 def edges_of(values: Sequence[float], bins: int) -> tuple[float, ...]:
@@ -43,7 +67,7 @@ def count_bins(value: Expr, edges: Sequence[float]) -> Expr:
     """
     from sqlglot import exp
 
-    uppers = [-edge for edge in reversed(_shifted(edges))]
+    uppers = [-edge for edge in reversed(shifted(edges))]
     numbers = [cast(exp.convert(repr(upper)), "DOUBLE") for upper in uppers]
     return call("HISTOGRAM", exp.Neg(this=grouped(value.copy())), exp.Array(expressions=numbers))
 
@@ -51,8 +75,7 @@ def count_bins(value: Expr, edges: Sequence[float]) -> Expr:
 def bin_counts(answer: Mapping[float, int] | None, edges: Sequence[float]) -> tuple[int, ...]:
     """Return counts of shape (edges + 1,): below the first edge, in each bin, above the last edge."""
     counted = answer or {}
-    shifted = _shifted(edges)
-    inside = [int(counted.get(-low, 0)) for low in shifted]  # inside[i]: edge_i <= value < edge_i+1; last: above
+    inside = [int(counted.get(-low, 0)) for low in shifted(edges)]  # inside[i]: edge_i <= value < edge_i+1; last: above
     below = sum(int(n) for n in counted.values()) - sum(inside)
     return (below, *inside)
 
@@ -72,5 +95,6 @@ def category_counts(answer: Mapping[str, int] | None, categories: Sequence[str])
     return (*known, sum(int(n) for n in counted.values()) - sum(known))
 
 
-def _shifted(edges: Sequence[float]) -> list[float]:
+def shifted(edges: Sequence[float]) -> list[float]:
+    """Return the edges as they are compared: the last bin is closed, so its upper edge moves to the next number."""
     return [*edges[:-1], math.nextafter(edges[-1], math.inf)]

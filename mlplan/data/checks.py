@@ -143,7 +143,8 @@ def _value_checks(column: Column) -> Iterator[tuple[str, str, Expr]]:
     if column.length is not None:
         low, high = (None if end is None else exp.convert(end) for end in column.length)
         words = f"{_range_words(*column.length)} {'characters' if logical.name == 'string' else 'entries'} long"
-        yield f"is {words}", f"are not {words}", _outside(exp.Length(this=value.copy()), low, high)
+        size = exp.Length if logical.name == "string" else exp.ArraySize
+        yield f"is {words}", f"are not {words}", _outside(size(this=value.copy()), low, high)
 
 
 def _outside(value: Expr, low: Expr | None, high: Expr | None) -> Expr:

@@ -85,7 +85,7 @@ class Contract:
 
     Units: `fresh_within` seconds. source: as written. missing: texts that mean "no value" in CSV files, besides the
     empty one. accept: whether an unattended run may take a new snapshot. drift: rules as decoded, for the kind and the
-    judge.
+    judge. engine: what runs the checks; it decides nothing of what they find. spark: its master and settings.
     """
 
     address: str
@@ -103,6 +103,8 @@ class Contract:
     quality: Mapping[str, QualityRule] = field(default_factory=dict)
     drift: Mapping[str, Any] = field(default_factory=dict)
     accept: str = "reviewed"
+    engine: str = "duckdb"
+    spark: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def label(self) -> str | None:

@@ -121,8 +121,8 @@ def _lost(raw: Expr, value: Expr, compare: Expr | None = None) -> Expr:
     """Return the condition that a value is there but could not become `value`, or not unchanged as `compare` says."""
 
     problem: Expr = is_null(value.copy())
-    if compare is not None:
-        problem = grouped(either(problem, differs(compare, value.copy())))
+    if compare is not None:  # a text such as 0x1F is read as a number by some casts and not by others
+        problem = grouped(either(problem, is_null(compare.copy()), differs(compare, value.copy())))
     return grouped(both(is_there(raw.copy()), problem))
 
 

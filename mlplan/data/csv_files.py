@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mlplan.data.engine import QueryFailed
+from mlplan.data.failure import QueryFailed
 
 LONGEST_LINE = 4 * 2**20
 """Bytes of the longest line that is read."""

@@ -22,6 +22,8 @@ _COMPARE_TO = re.compile(
 _QUALITY = ("metric", "rule", "references", "column", "at_least", "at_most", "where", "severity", "name", "description")
 FORMATS = ("parquet", "csv", "json")
 """Formats that can be read."""
+ENGINES = ("duckdb", "spark")
+"""What can run the checks."""
 
 
 def decode_contract(arguments: Mapping[str, object], address: str) -> tuple[Contract | None, list[Diagnostic]]:
@@ -45,12 +47,23 @@ def decode_contract(arguments: Mapping[str, object], address: str) -> tuple[Cont
         quality=_quality(given.get("quality", {}), columns, mistakes),
         drift=_drift(given.get("drift", {}), columns, mistakes),
         accept=str(given.get("accept", "reviewed")),
+        engine=_engine(given, mistakes),
+        spark=_mapping(given.get("spark") or {}, "spark", mistakes),
     )
     if not contract.source:
         mistakes.add(
             "invalid-contract-argument", 'A contract needs a source, for example source = "data/flights/*.parquet".'
         )
     return (None if mistakes.found else contract), mistakes.diagnostics
+
+
+def _engine(given: Mapping[str, Any], mistakes: Mistakes) -> str:
+    engine = str(given.get("engine", "duckdb"))
+    if engine not in ENGINES:
+        mistakes.argument("engine", f'is "{engine}"; engines are {", ".join(ENGINES)}')
+    if given.get("spark") and engine != "spark":
+        mistakes.argument("spark", 'says how to reach Spark; it needs engine = "spark"')
+    return engine
 
 
 def _mapping(value: object, place: str, mistakes: Mistakes) -> Mapping[str, Any]:

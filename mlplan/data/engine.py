@@ -1,7 +1,7 @@
 """The embedded engine: one DuckDB connection that may read the given files and nothing else, within a memory limit.
 
-It knows nothing of contracts: it renders expression trees to DuckDB's dialect and runs them. Another engine offers the
-same three methods over another dialect.
+It knows nothing of contracts: it renders expression trees to DuckDB's dialect and runs them. `engines` says what another
+engine offers; `spark` is one.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlplan.data.bins import Histogram, count_in, counts_in
+from mlplan.data.failure import QueryFailed
 from mlplan.lang.diagnostic import Diagnostic, DiagnosticError
 
 if TYPE_CHECKING:
@@ -26,16 +28,10 @@ _LEAST_MEMORY = 64 * 2**20
 _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
-class QueryFailed(Exception):  # noqa: N818  (it tells what happened)
-    """The engine could not answer. kind: "memory", "value" (a computation over the data failed) or "read". path: the
-    file that is the reason, where that is known.
-    """
+Pick = tuple["Expr", "Expr"]
+"""(a row's values as one list of texts, the condition under which it is wanted)."""
 
-    def __init__(self, kind: str, message: str, path: Path | None = None) -> None:
-        super().__init__(message)
-        self.kind = kind
-        self.message = message
-        self.path = path
+Texts = Sequence[str | None]
 
 
 class Engine:
@@ -45,6 +41,8 @@ class Engine:
     """
 
     dialect = "duckdb"
+    sorts_hashes = True
+    numbers_rows = False
 
     def __init__(
         self, files: Sequence[Path], cache: Path | None, memory: int | None = None, threads: int | None = None
@@ -67,6 +65,10 @@ class Engine:
             config["temp_directory"] = ""  # the engine's own default is the folder one happens to stand in
         self._connection: duckdb.DuckDBPyConnection = duckdb.connect(":memory:", config=config)
         self._connection.execute("SET TimeZone = 'UTC'")
+        # A file's statistics may lie, and those of floats leave NaN out: with them the engine "proves" that a condition
+        # never holds, and a check would pass without a look at the values.
+        # The other pushes TRY_CAST into the reader of CSV, where a text that is no number ends the query.
+        self._connection.execute("SET disabled_optimizers = 'statistics_propagation,type_pushdown'")
         self._connection.execute("SET allowed_paths = ?", [[str(path) for path in files]])
         self._connection.execute("SET enable_external_access = false")
         self._connection.execute("SET lock_configuration = true")
@@ -103,6 +105,64 @@ class Engine:
         text = exp.select("*").from_(relation).limit(0).sql(dialect=self.dialect, comments=False)
         result = self._execute(text)
         return [(column[0], str(column[1])) for column in result.description]
+
+    def read(
+        self,
+        format: str,
+        paths: Sequence[Path],
+        *,
+        missing: Sequence[str] = (),
+        columns: Sequence[str] = (),
+        numbered: bool = False,
+    ) -> Expr:
+        """Return the table that reads files; see `relation.read`."""
+        from mlplan.data.relation import read
+
+        return read(format, paths, missing=missing, columns=columns, numbered=numbered and format == "parquet")
+
+    def first_rows(self, table: Expr, picks: Sequence[Pick], order: Sequence[Expr], most: int) -> list[list[Texts]]:
+        """Return the first rows of each pick, in one scan."""
+        from sqlglot import exp
+
+        place = exp.Tuple(expressions=list(order))
+        selections: list[Expr] = []
+        for position, (fields, condition) in enumerate(picks):
+            arguments = [fields, place.copy(), exp.Literal.number(most)]
+            first = exp.Anonymous(this="ARG_MIN", expressions=arguments)
+            chosen = exp.Filter(this=first, expression=exp.Where(this=condition))
+            selections.append(exp.alias_(chosen, f"e{position}"))
+        (row,) = self.rows(exp.select(*selections).from_(table))
+        return [found or [] for found in row]
+
+    def counted(
+        self, table: Expr, aggregates: Sequence[Expr], histograms: Sequence[Histogram]
+    ) -> tuple[tuple[Any, ...], list[tuple[int, ...]]]:
+        """Return the values of aggregates and the counts of histograms, in one scan."""
+        from sqlglot import exp
+
+        every = [*aggregates, *(count_in(histogram) for histogram in histograms)]
+        (row,) = self.rows(exp.select(*[exp.alias_(s, f"p{i}") for i, s in enumerate(every)]).from_(table))
+        answers = zip(row[len(aggregates) :], histograms, strict=True)
+        return tuple(row[: len(aggregates)]), [counts_in(answer, histogram) for answer, histogram in answers]
+
+    def stored_types(self, paths: Sequence[Path]) -> dict[str, dict[str, str]]:
+        """Return path -> {column: stored type} of Parquet files, from their footers alone."""
+        from sqlglot import exp
+
+        files = exp.Array(expressions=[exp.Literal.string(str(path)) for path in paths])
+        fields = [exp.column(field) for field in ("file_name", "name", "num_children", "duckdb_type")]
+        footers = exp.Table(this=exp.Anonymous(this="PARQUET_SCHEMA", expressions=[files]))
+        types: dict[str, dict[str, str]] = {str(path): {} for path in paths}
+        skip: dict[str, int] = {}
+        for file, column, children, kind in self.rows(exp.select(*fields).from_(footers)):
+            if file not in skip:  # the first entry of a file is the root of its schema tree
+                skip[file] = 0
+            elif skip[file]:
+                skip[file] += (children or 0) - 1
+            else:
+                types.setdefault(file, {})[column] = str(kind)
+                skip[file] = children or 0
+        return types
 
     def _run(self, query: Expr) -> Any:
         return self._execute(query.sql(dialect=self.dialect, comments=False, copy=False))

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from mlplan.data.checks import RowCheck
 from mlplan.data.contract import Contract
-from mlplan.data.engine import Engine
+from mlplan.data.engines import DataEngine
 from mlplan.data.findings import MASK, shown_value
-from mlplan.data.relation import FILE, call, name, text
+from mlplan.data.relation import FILE, name, text
 from mlplan.data.sources import shown
 from mlplan.data.trees import cast
 from mlplan.data.view import FLAG, ROW, STORED, View
@@ -25,25 +25,18 @@ MOST = 20
 
 
 def find_examples(
-    engine: Engine, contract: Contract, view: View, checks: Sequence[RowCheck], root: Path, files: int
+    engine: DataEngine, contract: Contract, view: View, checks: Sequence[RowCheck], root: Path, files: int
 ) -> list[list[dict[str, Any]]]:
     """Return the first failing rows of each check, in the order of the files. Raises QueryFailed.
 
     An example: {"file", "row" (from 1), "key": {column: value}, "values": {column: value}}.
     """
-    from sqlglot import exp
-
-    place = exp.Tuple(expressions=[name(FILE), name(ROW)])
-    selections: list[Expr] = []
-    for position, check in enumerate(checks):
-        first = call("ARG_MIN", _fields(contract, view, check), place.copy(), exp.Literal.number(MOST))
-        chosen = exp.Filter(this=first, expression=exp.Where(this=check.failing.copy()))
-        selections.append(exp.alias_(chosen, f"e{position}"))
-    (row,) = engine.rows(exp.select(*selections).from_(view.table(rows=True)))
+    picks = [(_fields(contract, view, check), check.failing.copy()) for check in checks]
+    row = engine.first_rows(view.table(rows=True), picks, [name(FILE), name(ROW)], MOST)
     numbered = view.format == "parquet" or files == 1
     keys = _key(contract, view)
     return [
-        [_example(contract, keys, check, found, root, numbered) for found in (lists or [])]
+        [_example(contract, keys, check, found, root, numbered) for found in lists]
         for check, lists in zip(checks, row, strict=True)
     ]
 

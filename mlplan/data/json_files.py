@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from mlplan.data.engine import QueryFailed
+from mlplan.data.failure import QueryFailed
 
 Layout = Literal["newline_delimited", "array", "unstructured"]
 _ENDINGS = (".jsonl", ".ndjson")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlplan.data.checks import RowCheck, condition
 from mlplan.data.contract import Contract, QualityRule
-from mlplan.data.engine import Engine
+from mlplan.data.engines import DataEngine
 from mlplan.data.findings import MASK, Finder, Limits, Measured, shown_value
 from mlplan.data.relation import call, name
 from mlplan.data.trees import both, grouped, is_there
@@ -51,7 +51,7 @@ def unique_keys(contract: Contract, view: View) -> Iterator[tuple[RowCheck, tupl
         )
 
 
-def judge_unique(engine: Engine, view: View, check: RowCheck, columns: Sequence[str], finder: Finder) -> Evidence:
+def judge_unique(engine: DataEngine, view: View, check: RowCheck, columns: Sequence[str], finder: Finder) -> Evidence:
     """Return the evidence that the values of `columns` differ; rows in which a single column is missing are left out.
 
     Equal values have equal hashes, so sorting 8-byte hashes (which spills to disk) proves that all differ; only when
@@ -61,13 +61,7 @@ def judge_unique(engine: Engine, view: View, check: RowCheck, columns: Sequence[
 
     table = _with_values(view, columns)
     (total,) = engine.rows(exp.select(exp.Count(this=exp.Star())).from_(table.copy()))[0]
-    hashes = (
-        exp.select(exp.alias_(call("HASH", *[name(c) for c in columns]), "h")).from_(table.copy()).subquery("hashes")
-    )
-    before = exp.Window(this=exp.Lag(this=exp.column("h")), order=exp.Order(expressions=[exp.column("h")]))
-    pairs = exp.select(exp.column("h"), exp.alias_(before, "p")).from_(hashes).subquery("pairs")
-    same = exp.select(exp.Count(this=exp.Star())).from_(pairs).where(exp.column("h").eq(exp.column("p")))
-    if not engine.rows(same)[0][0]:
+    if engine.sorts_hashes and not _same_hashes(engine, table, columns):
         return finder.rows(check, 0, total)
     counted = exp.alias_(exp.Count(this=exp.Star()), "times")
     groups = exp.select(*[name(c) for c in columns], counted).from_(table.copy()).group_by(*[name(c) for c in columns])
@@ -82,6 +76,18 @@ def judge_unique(engine: Engine, view: View, check: RowCheck, columns: Sequence[
     note = f": {values:,} {'value is' if values == 1 else 'values are'} there more than once"
     examples = [_repeated(finder.contract, columns, row) for row in worst]
     return finder.rows(check, int(failing), total, examples, note)
+
+
+def _same_hashes(engine: DataEngine, table: Expr, columns: Sequence[str]) -> int:
+    from sqlglot import exp
+
+    hashes = (
+        exp.select(exp.alias_(call("HASH", *[name(c) for c in columns]), "h")).from_(table.copy()).subquery("hashes")
+    )
+    before = exp.Window(this=exp.Lag(this=exp.column("h")), order=exp.Order(expressions=[exp.column("h")]))
+    pairs = exp.select(exp.column("h"), exp.alias_(before, "p")).from_(hashes).subquery("pairs")
+    same = exp.select(exp.Count(this=exp.Star())).from_(pairs).where(exp.column("h").eq(exp.column("p")))
+    return int(engine.rows(same)[0][0])
 
 
 def _with_values(view: View, columns: Sequence[str]) -> Expr:
@@ -101,7 +107,7 @@ def _masked(contract: Contract, columns: Sequence[str], row: Mapping[str, Any]) 
     return {column: MASK if contract.columns[column].pii else shown_value(row[column]) for column in columns}
 
 
-def judge_distinct_count(engine: Engine, view: View, rule: QualityRule, finder: Finder) -> Evidence:
+def judge_distinct_count(engine: DataEngine, view: View, rule: QualityRule, finder: Finder) -> Evidence:
     """Return the evidence of a rule on the exact number of different values."""
     from sqlglot import exp
 
@@ -115,7 +121,7 @@ def judge_distinct_count(engine: Engine, view: View, rule: QualityRule, finder: 
     return finder.metric(subject, question, Measured(count, count, "count"), limits, rule.severity)
 
 
-def judge_reference(engine: Engine, view: View, rule: QualityRule, other: View, finder: Finder) -> Evidence:
+def judge_reference(engine: DataEngine, view: View, rule: QualityRule, other: View, finder: Finder) -> Evidence:
     """Return the evidence that every value of a column is found in the referenced column of another contract's data."""
     from sqlglot import exp
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlplan.data.bins import bin_counts, category_counts, count_bins, count_categories, edges_of
+from mlplan.data.bins import Histogram, edges_of
 from mlplan.data.contract import Column, Contract
-from mlplan.data.engine import Engine
+from mlplan.data.engines import DataEngine, open_engine
 from mlplan.data.read import comparable, place_hash
 from mlplan.data.relation import name
 from mlplan.data.snapshot import Snapshot
@@ -58,7 +58,7 @@ def profile(
 ) -> Profile:
     """Return the profile of a snapshot; with `reference`, in its bins and of its columns. Raises QueryFailed."""
     paths = snapshot.paths(root)
-    with Engine(paths, cache) as engine:
+    with open_engine(contract, paths, cache) as engine:
         view = open_view(engine, contract, snapshot.format, paths)
         wanted = [c for c in profiled_columns(contract) if c.name in view.stored]
         wanted = [c for c in wanted if columns is None or c.name in columns]
@@ -95,50 +95,52 @@ class Bins:
 
 
 def count_profile(
-    engine: Engine, table: Expr, values: Mapping[str, Expr], bins: Mapping[str, Bins]
+    engine: DataEngine, table: Expr, values: Mapping[str, Expr], bins: Mapping[str, Bins]
 ) -> tuple[dict[str, ColumnProfile], int]:
     """Return the profile of each column and the number of rows, in one scan of `table`. Raises QueryFailed."""
     from sqlglot import exp
 
-    selections: list[Expr] = [exp.Count(this=exp.Star())]
+    aggregates: list[Expr] = [exp.Count(this=exp.Star())]
+    histograms: dict[str, Histogram] = {}
     sizes = []
     for column, how in bins.items():
-        wanted = _numeric(values[column], how) if how.numeric else _categorical(values[column], how)
-        selections += wanted
+        wanted = _aggregates(values[column], how)
+        aggregates += wanted
         sizes.append(len(wanted))
-    (row,) = engine.rows(exp.select(*[exp.alias_(s, f"p{i}") for i, s in enumerate(selections)]).from_(table))
+        if not how.numeric:
+            histograms[column] = Histogram(cast(values[column].copy(), "VARCHAR"), categories=how.categories)
+        elif how.edges:
+            histograms[column] = Histogram(cast(values[column].copy(), "DOUBLE"), how.edges)
+    row, found = engine.counted(table, aggregates, list(histograms.values()))
+    counts = dict(zip(histograms, found, strict=True))
     rows, position, made = int(row[0]), 1, {}
     for (column, how), size in zip(bins.items(), sizes, strict=True):
-        answers = row[position : position + size]
         make = _numeric_profile if how.numeric else _categorical_profile
-        made[column] = make(column, how, rows, answers)
+        made[column] = make(column, how, rows, row[position : position + size], counts.get(column, ()))
         position += size
     return made, rows
 
 
-def _numeric(value: Expr, how: Bins) -> list[Expr]:
-    """Return count, mean and deviation, smallest and largest finite value, and the counts in the bins."""
+def _aggregates(value: Expr, how: Bins) -> list[Expr]:
+    """Return the count, of numbers also mean and deviation, smallest and largest finite value."""
     from sqlglot import exp
 
+    if not how.numeric:
+        return [exp.Count(this=value.copy())]
     number = cast(value.copy(), "DOUBLE")
     ends = [cast(exp.convert(end), "DOUBLE") for end in (-_LARGEST, _LARGEST)]
     finite = exp.Where(this=exp.Between(this=number.copy(), low=ends[0], high=ends[1]))
     functions = [exp.Avg, exp.StddevSamp, exp.Min, exp.Max]
     filtered: list[Expr] = [exp.Filter(this=f(this=number.copy()), expression=finite.copy()) for f in functions]
-    counts = [count_bins(number, how.edges)] if how.edges else []
-    return [exp.Count(this=value.copy()), *filtered, *counts]
+    return [exp.Count(this=value.copy()), *filtered]
 
 
-def _categorical(value: Expr, how: Bins) -> list[Expr]:
-    from sqlglot import exp
-
-    return [exp.Count(this=value.copy()), count_categories(cast(value.copy(), "VARCHAR"), how.categories)]
-
-
-def _numeric_profile(column: str, how: Bins, rows: int, answers: Sequence[Any]) -> ColumnProfile:
-    present, mean, deviation, low, high, *counted = answers
+def _numeric_profile(
+    column: str, how: Bins, rows: int, answers: Sequence[Any], counted: Sequence[int]
+) -> ColumnProfile:
+    present, mean, deviation, low, high = answers
     edges = how.edges
-    counts = list(bin_counts(counted[0], edges)) if edges else [0, int(present)]
+    counts = list(counted) if edges else [0, int(present)]
     if how.open and edges and low is not None:  # values beyond the sample belong to the outermost bins
         if low < edges[0]:
             counts[1] += counts[0]
@@ -151,14 +153,15 @@ def _numeric_profile(column: str, how: Bins, rows: int, answers: Sequence[Any]) 
     )
 
 
-def _categorical_profile(column: str, how: Bins, rows: int, answers: Sequence[Any]) -> ColumnProfile:
-    present, counted = answers
-    counts = category_counts(counted, how.categories)
-    return ColumnProfile(column, "categorical", rows, rows - int(present), counts, (), how.categories)
+def _categorical_profile(
+    column: str, how: Bins, rows: int, answers: Sequence[Any], counted: Sequence[int]
+) -> ColumnProfile:
+    (present,) = answers
+    return ColumnProfile(column, "categorical", rows, rows - int(present), tuple(counted), (), how.categories)
 
 
 def _choose_bins(
-    engine: Engine, view: View, columns: Sequence[Column], snapshot: Snapshot, root: Path
+    engine: DataEngine, view: View, columns: Sequence[Column], snapshot: Snapshot, root: Path
 ) -> dict[str, Bins]:
     """Return bins at the quantiles, and the most frequent categories, of a sample that is the same every time."""
     from sqlglot import exp

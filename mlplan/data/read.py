@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlplan.data.contract import Column, Contract
-from mlplan.data.engine import Engine
+from mlplan.data.engines import open_engine
 from mlplan.data.relation import FILE, call, name, text
 from mlplan.data.snapshot import Snapshot
 from mlplan.data.trees import cast, is_there, negated
@@ -44,7 +44,7 @@ def sample_rows(
 
     columns = [c for c in contract.columns.values() if not c.label and c.name not in contract.key and c.logical.scalar]
     paths = snapshot.paths(root)
-    with Engine(paths, cache) as engine:
+    with open_engine(contract, paths, cache) as engine:
         view = open_view(engine, contract, snapshot.format, paths)
         wanted = [c.name for c in columns if c.name in view.stored]
         chosen = exp.select(*[name(c) for c in wanted]).from_(view.table(wanted, rows=True))
@@ -66,7 +66,7 @@ def sample_frame(
     from sqlglot import exp
 
     paths = snapshot.paths(root)
-    with Engine(paths, cache) as engine:
+    with open_engine(contract, paths, cache) as engine:
         view = open_view(engine, contract, snapshot.format, paths)
         wanted = [c for c in columns if c in view.stored]
         picked = [exp.alias_(comparable(name(c), contract.columns[c]), c, quoted=True) for c in wanted]

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlplan.data.contract import Contract
-from mlplan.data.engine import Engine, QueryFailed
+from mlplan.data.engine import Engine
+from mlplan.data.failure import QueryFailed
 from mlplan.data.profile import Bins, count_profile
 from mlplan.data.relation import call, text
 from mlplan.data.trees import cast, try_cast

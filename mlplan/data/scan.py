@@ -12,8 +12,9 @@ from pathlib import Path
 from mlplan.data.aggregates import Aggregation, Numbers, Planned, judge_all
 from mlplan.data.checks import RowCheck, missing_columns, row_checks
 from mlplan.data.contract import Contract, QualityRule
-from mlplan.data.engine import Engine, QueryFailed
+from mlplan.data.engines import DataEngine, open_engine
 from mlplan.data.examples import find_examples
+from mlplan.data.failure import QueryFailed
 from mlplan.data.findings import Finder
 from mlplan.data.freshness import judge_freshness, judge_rows, newest_of
 from mlplan.data.measures import plan_metric
@@ -84,7 +85,7 @@ def check(
     before = file_facts(paths)
     allowed = [*paths, *(path for other in references.values() for path in other.snapshot.paths(root))]
     try:
-        with Engine(allowed, cache) as engine:
+        with open_engine(contract, allowed, cache) as engine:
             report = _Scan(engine, finder, snapshot, root, references, previous_rows).run()
     except QueryFailed as failure:
         report = _failed(finder, why_unreadable(failure, snapshot.format, paths, root, cache, contract.missing))
@@ -105,7 +106,7 @@ class _Scan:
 
     def __init__(
         self,
-        engine: Engine,
+        engine: DataEngine,
         finder: Finder,
         snapshot: Snapshot,
         root: Path,

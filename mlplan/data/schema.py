@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlplan.data.contract import Contract
-from mlplan.data.engine import Engine
+from mlplan.data.engines import DataEngine
 from mlplan.data.findings import Finder, shown_value
-from mlplan.data.relation import call, text
 from mlplan.data.sources import shown
 from mlplan.data.view import View
 from mlplan.ledger.evidence import Evidence, Verdict
@@ -24,12 +23,12 @@ _DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
 def judge_schema(
-    engine: Engine, contract: Contract, view: View, paths: Sequence[Path], root: Path, finder: Finder
+    engine: DataEngine, contract: Contract, view: View, paths: Sequence[Path], root: Path, finder: Finder
 ) -> Iterator[Evidence]:
     """Yield evidence on the presence and stored type of every column, and on undeclared columns when the contract is
     strict.
     """
-    by_file = stored_types(engine, paths) if view.format == "parquet" and len(paths) > 1 else {}
+    by_file = engine.stored_types(paths) if view.format == "parquet" and len(paths) > 1 else {}
     for column in contract.columns.values():
         subject, question = f"{contract.address}.column.{column.name}", f"{column.name} is there as {column.type}"
         optional = column.nullable and not column.label and column.name not in (*contract.key, contract.time)
@@ -66,26 +65,6 @@ def judge_schema(
             )
     if contract.strict:
         yield _strict(contract, view, finder)
-
-
-def stored_types(engine: Engine, paths: Sequence[Path]) -> dict[str, dict[str, str]]:
-    """Return path -> {column: stored type} of Parquet files, from their footers alone."""
-    from sqlglot import exp
-
-    files = exp.Array(expressions=[text(str(path)) for path in paths])
-    fields = [exp.column(field) for field in ("file_name", "name", "num_children", "duckdb_type")]
-    rows = engine.rows(exp.select(*fields).from_(exp.Table(this=call("PARQUET_SCHEMA", files))))
-    types: dict[str, dict[str, str]] = {str(path): {} for path in paths}
-    skip: dict[str, int] = {}
-    for file, column, children, kind in rows:
-        if file not in skip:  # the first entry of a file is the root of its schema tree
-            skip[file] = 0
-        elif skip[file]:
-            skip[file] += (children or 0) - 1
-        else:
-            types.setdefault(file, {})[column] = str(kind)
-            skip[file] = children or 0
-    return types
 
 
 def _strict(contract: Contract, view: View, finder: Finder) -> Evidence:

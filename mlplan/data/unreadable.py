@@ -7,7 +7,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from mlplan.data.engine import MEMORY_SETTING, Engine, QueryFailed
+from mlplan.data.engine import MEMORY_SETTING, Engine
+from mlplan.data.failure import QueryFailed
 from mlplan.data.relation import name, read
 from mlplan.data.sources import shown
 
@@ -59,6 +60,8 @@ def why_unreadable(
             f"The check needs more memory than it may use. Raise {MEMORY_SETTING} (for example to 4GiB), or check fewer "
             "columns at once."
         )
+    if failure.kind == "engine":
+        return failure.message
     if failure.path is not None:
         return f'"{shown(failure.path, root)}" cannot be read as {format}: {failure.message}'
     for path in paths[:_MOST_PROBED]:

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 from mlplan.data.contract import Contract
 from mlplan.data.conversion import convert
-from mlplan.data.relation import FILE, PARQUET_ROW, hive_columns, name, read
+from mlplan.data.relation import FILE, PARQUET_ROW, hive_columns, name
 from mlplan.data.trees import try_cast
 
 if TYPE_CHECKING:
     from sqlglot import Expr
 
-    from mlplan.data.engine import Engine
+    from mlplan.data.engines import DataEngine
 
 FLAG = "mlplan:wrong:"
 """Prefix of flag columns."""
@@ -37,7 +37,7 @@ class View:
 
     table: selectable expression. stored: declared column -> type in the files, of those that are there. absent:
     declared, not there. undeclared: there, not declared. mismatched: stored as another type. flagged: has a flag
-    column. present: every column of the files -> its stored type.
+    column. present: every column of the files -> its stored type. numbered: the engine counts the rows of each file.
     """
 
     format: str
@@ -50,6 +50,7 @@ class View:
     source: Expr = field(repr=False)
     numbered_source: Expr = field(repr=False)
     present: Mapping[str, str] = field(default_factory=dict)
+    numbered: bool = False
 
     def table(self, columns: Sequence[str] | None = None, *, flags: bool = True, rows: bool = False) -> Expr:
         """Return the view as a table to select from. rows: with `FILE`, `ROW` and `STORED`, which costs a little more."""
@@ -76,7 +77,7 @@ class View:
     def _row_number(self) -> Expr:
         from sqlglot import exp
 
-        if self.format == "parquet":
+        if self.numbered:
             return exp.Add(this=name(PARQUET_ROW), expression=exp.Literal.number(1))
         return exp.Window(this=exp.RowNumber())
 
@@ -87,16 +88,20 @@ def _named(expression: Expr, alias: str) -> Expr:
     return exp.Alias(this=expression, alias=exp.Identifier(this=alias, quoted=True))
 
 
-def open_view(engine: Engine, contract: Contract, format: str, paths: Sequence[Path]) -> View:
+def open_view(engine: DataEngine, contract: Contract, format: str, paths: Sequence[Path]) -> View:
     """Return the view of `paths` as the contract declares them. Raises QueryFailed when a file cannot be read."""
     declared = list(contract.columns)
     hive = hive_columns(paths)
-    source = read(format, paths, missing=contract.missing)
+    source = engine.read(format, paths, missing=contract.missing)
     present = {column: stored for column, stored in engine.columns(source) if column != FILE}
-    numbered = read(format, paths, numbered=True) if format == "parquet" else source
+    inside: list[str] = []
     if format == "json":
         inside = [column for column in declared if column not in hive] or [next(iter(present))]
-        source = numbered = read(format, paths, columns=inside)
+        source = engine.read(format, paths, columns=inside)
+    by_engine = format == "parquet" or engine.numbers_rows
+    numbered = source
+    if by_engine:
+        numbered = engine.read(format, paths, missing=contract.missing, columns=inside, numbered=True)
     stored = {column: present[column] for column in declared if column in present}
     if format == "json":  # documents have no schema: a column that no document has is one that is always missing
         stored = {column: "VARCHAR" if column in hive else "JSON" for column in declared}
@@ -120,4 +125,5 @@ def open_view(engine: Engine, contract: Contract, format: str, paths: Sequence[P
         source=source,
         numbered_source=numbered,
         present=present,
+        numbered=by_engine,
     )

@@ -81,6 +81,18 @@ DRIFT = BlockSchema(
     },
 )
 
+SPARK = BlockSchema(
+    "How Spark is reached.",
+    {
+        "master": Argument(
+            STRING,
+            'The master, such as "spark://host:7077", "yarn" or "local[4]"; when left out, MLPLAN_SPARK_MASTER, then all '
+            "cores of this machine.",
+        ),
+        "settings": Argument(map_of(ANY), 'Spark settings by name, such as "spark.executor.memory".'),
+    },
+)
+
 SCHEMA = BlockSchema(
     "What a data set must look like, who owns it, and which snapshot of it is pinned.",
     {
@@ -96,6 +108,12 @@ SCHEMA = BlockSchema(
         "missing": Argument(
             list_of(STRING), 'Texts that mean "no value" in CSV files, besides the empty one.', default=()
         ),
+        "engine": Argument(
+            STRING,
+            "What runs the checks: DuckDB inside of mlplan, or Spark on the master that the block spark names.",
+            default="duckdb",
+            choices=("duckdb", "spark"),
+        ),
         "strict": Argument(BOOL, "Whether undeclared columns are a failure.", default=False),
         "accept": Argument(
             STRING,
@@ -106,6 +124,7 @@ SCHEMA = BlockSchema(
     },
     {
         "quality": NestedBlock(QUALITY, labels=1, description="Rules over the rows."),
+        "spark": NestedBlock(SPARK, most=1, description='How Spark is reached, with engine = "spark".'),
         "drift": NestedBlock(
             DRIFT,
             labels=1,

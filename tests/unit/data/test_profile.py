@@ -169,3 +169,11 @@ def test_the_request_schema_is_the_contract_without_its_label(folder: Any) -> No
     names = [c["name"] for c in request_schema(contract, drop=["id"])["columns"]]
     assert names == ["x", "k", "c", "b", "who", "at"]
     assert [c.name for c in profiled_columns(contract)] == ["x", "k", "c", "b"]
+
+
+def test_csv_with_texts_that_are_no_numbers_has_a_profile(folder: Any) -> None:
+    folder.write("d.csv", "x,b\n1.5,yes\n0x1F,no\nx,maybe\n,\n")
+    contract = folder.contract("d.csv", {"x": {"type": "float", "nullable": True}, "b": "bool"})
+    made = profile(contract, folder.snapshot(contract), folder.root)
+    assert made.columns["x"].nulls == 3
+    assert made.columns["b"].nulls == 2

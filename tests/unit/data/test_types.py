@@ -121,6 +121,13 @@ def test_whole_numbers_stored_as_floats_are_integers(folder: Any) -> None:
     assert failures["y is of type int"].details["failing"] == 2
 
 
+def test_nan_is_missing_in_a_file_without_any_other_missing_value(folder: Any) -> None:
+    folder.write("d.parquet", {"x": [1.0, 2.0, float("nan")]})
+    (failure,) = folder.fails("d.parquet", {"x": {"type": "float", "between": [0, 9]}}).values()
+    assert failure.question == "x is never missing"
+    assert failure.details["failing"] == 1
+
+
 def test_nan_is_missing_even_where_statistics_of_the_file_leave_it_out(folder: Any) -> None:
     folder.write("d.parquet", {"x": [1.0, 2.0, float("nan"), None]})
     report = folder.check(
