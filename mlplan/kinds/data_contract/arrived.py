@@ -17,7 +17,7 @@ def arrived(desired: Desired, prior: Mapping[str, Any], found: Mapping[str, Any]
     if not prior.get("manifest") or found["snapshot"] == prior.get("snapshot"):
         return []
     from mlplan.data.arrivals import arrivals, column_words, late_words, new_files, small_words
-    from mlplan.data.engine import QueryFailed
+    from mlplan.data.failure import QueryFailed
     from mlplan.data.snapshot import Snapshot
 
     notes = []

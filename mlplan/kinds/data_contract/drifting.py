@@ -99,7 +99,7 @@ class _Watch:
     def _measured(
         self, subject: str, limits: Mapping[str, Any], reference: Profile, current: Any, before: Any
     ) -> list[Evidence]:
-        from mlplan.data.engine import QueryFailed
+        from mlplan.data.failure import QueryFailed
         from mlplan.data.profile import profile
         from mlplan.judge.drift import judge_drift
 
