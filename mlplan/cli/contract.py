@@ -11,16 +11,16 @@ import typer
 from mlplan.cli.catalogue import add
 from mlplan.cli.options import Chdir, Json, NoColor, Var, VarFile, Workspace, project, settings, write_file
 
-contract_application = typer.Typer(
-    help="Data contracts: check them, write a first one from data, exchange them with other programs.",
-    no_args_is_help=True, rich_markup_mode=None,
-)  # fmt: skip
 Format = Annotated[str, typer.Argument(help="The format: odcs (Open Data Contract Standard v3).")]
 Out = Annotated[Path | None, typer.Option("--out", help="Write to this file instead of stdout.", show_default=False)]
 
 
 def register(application: typer.Typer) -> None:
     """Add the commands."""
+    contract_application = typer.Typer(
+        help="Data contracts: check them, write a first one from data, exchange them with other programs.",
+        no_args_is_help=True, rich_markup_mode=None,
+    )  # fmt: skip
     add(
         contract_application, check,
         examples="""

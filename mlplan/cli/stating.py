@@ -37,12 +37,6 @@ from mlplan.report.safe import one_line
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would change.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; kept in the history.")]
 
-application = typer.Typer(
-    help="Look into the state, and change what mlplan remembers. None of these commands touches anything that runs.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
-
 
 def register(parent: typer.Typer) -> None:
     """Add the commands."""
@@ -55,6 +49,11 @@ def register(parent: typer.Typer) -> None:
         """,
     )  # fmt: skip
     add(parent, force_unlock, examples="mlplan force-unlock 3f9c1d2e4b5a --reason 'the runner was shut down'")
+    application = typer.Typer(
+        help="Look into the state, and change what mlplan remembers. None of these commands touches anything that runs.",
+        no_args_is_help=True,
+        rich_markup_mode=None,
+    )
     for name, (command, examples) in COMMANDS.items():
         add(application, command, name, examples=examples)
     parent.add_typer(application, name="state")

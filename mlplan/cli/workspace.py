@@ -14,13 +14,14 @@ from mlplan.cli.options import Chdir, Var, VarFile, project, settings
 
 Name = Annotated[str, typer.Argument(help="The workspace.", autocompletion=workspaces)]
 
-workspace_application = typer.Typer(
-    help="Several states of one project: list, show, new, select, delete.", no_args_is_help=True, rich_markup_mode=None
-)
-
 
 def register(application: typer.Typer) -> None:
     """Add the commands."""
+    workspace_application = typer.Typer(
+        help="Several states of one project: list, show, new, select, delete.",
+        no_args_is_help=True,
+        rich_markup_mode=None,
+    )
     add(workspace_application, list_, "list", examples="mlplan workspace list")
     add(workspace_application, show, examples='test "$(mlplan workspace show)" = staging')
     add(workspace_application, new, examples="mlplan workspace new staging")

@@ -147,7 +147,9 @@ def _observe_all(planning: _Planning) -> None:
 
     def observe(address: str) -> Observation:
         desired, record = planning.desired.get(address), planning.view.record(address)
-        kind = planning.world.kinds[desired.kind if desired else _kind_of(record)]
+        kind = planning.world.kinds.get(desired.kind if desired else _kind_of(record))
+        if kind is None:
+            return Observation(diagnostics=(_unknown_kind(record),))
         if record is not None and not planning.options.refresh:
             return Observation(attributes=dict(record.attributes))
         try:
@@ -162,6 +164,15 @@ def _observe_all(planning: _Planning) -> None:
     with ThreadPoolExecutor(max_workers=planning.options.parallelism) as pool:
         for portion, seen in zip(portions, pool.map(lambda p: [observe(a) for a in p], portions), strict=True):
             planning.observations.update(zip(portion, seen, strict=True))
+
+
+def _unknown_kind(record: Record | None) -> Diagnostic:
+    assert record is not None
+    detail = (
+        f'The state remembers {record.address} as a "{record.kind}", which this mlplan does not know. Use the version or the plug-in '
+        f"that made it, or forget it: mlplan state rm {record.address!r}"
+    )
+    return Diagnostic("unknown-kind", "The state holds something of an unknown kind", detail, address=record.address)
 
 
 def _kind_of(record: Record | None) -> str:
@@ -255,7 +266,11 @@ def _planned(planning: _Planning, address: str) -> dict[str, Any] | None:
 
 
 def _plan_removal(planning: _Planning, record: Record) -> Change:
-    kind = planning.world.kinds[record.kind]
+    kind = planning.world.kinds.get(record.kind)
+    if kind is None:
+        return Change(
+            record.address, record.kind, Action.KEEP, dependencies=record.dependencies
+        )  # `_observe_all` refuses
     if any(under(record.address, removed.address) for removed in planning.program.removed if not removed.destroy):
         step = planning.view.step(record, "forget", f"forget {record.address}, leave it running", {})
         change = Change(record.address, record.kind, Action.FORGET, steps=(step,))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import stat
 from pathlib import Path
 
 FOLDER_MODE = 0o700
@@ -17,6 +18,15 @@ FILE_MODE = 0o600
 
 READ_LIMIT = 2**30
 """Bytes. A state of 10,000 records is about 10 MB; a file beyond this is no state."""
+
+
+class NoFile(OSError):  # noqa: N818  (what stands there, not what went wrong)
+    """A folder, a pipe or a device stands where a file of ours belongs."""
+
+
+def never_a_file(error: OSError) -> bool:
+    """Tell whether an error of `Files.read` says that no file of ours stands there, instead of keeping us from it."""
+    return isinstance(error, NoFile) or error.errno in (errno.ELOOP, errno.ENOTDIR)
 
 
 class Files:
@@ -77,16 +87,27 @@ class Files:
         path.unlink(missing_ok=True)
 
     def read(self, path: Path, limit: int = READ_LIMIT) -> bytes:
-        """Return the content. Raises: OSError; ValueError when it is larger than `limit` bytes."""
-        with path.open("rb") as stream:
-            data = stream.read(limit + 1)
+        """Return the content. Raises: NoFile, OSError; ValueError when it is larger than `limit` bytes."""
+        # Without waiting: a pipe in place of a file would keep us for ever.
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                raise NoFile(errno.EINVAL, "something other than a file stands here", str(path))
+            with open(fd, "rb", closefd=False) as stream:
+                data = stream.read(limit + 1)
+        finally:
+            os.close(fd)
         if len(data) > limit:
             raise ValueError(f"{path} is larger than {limit} bytes")
         return data
 
     def exists(self, path: Path) -> bool:
-        """Tell whether there is something at `path`."""
-        return path.exists()
+        """Tell whether there is something at `path`, also a link that leads nowhere."""
+        return os.path.lexists(path)
+
+    def is_file(self, path: Path) -> bool:
+        """Tell whether a file is at `path`, itself and not through a link."""
+        return path.is_file() and not path.is_symlink()
 
     def identity(self, place: Path | int) -> tuple[int, int] | None:
         """Return what tells one file from another, of a path or a file descriptor; None when nothing is there."""

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mlplan.spi.store import StoreDamaged
-from mlplan_state.files import Files
+from mlplan_state.files import Files, never_a_file
 
 _MARK = re.compile(rb"(\d{15}) (\d{15}) ([0-9a-f]{8}) ([0-9a-f]{8})\n")
 
@@ -37,6 +37,10 @@ def check_journal(files: Files, folder: Path, serial: int) -> bytes:
         raise
     except ValueError as error:
         raise StoreDamaged("Journal is too large", str(error)) from None
+    except OSError as error:
+        if not never_a_file(error):
+            raise
+        raise StoreDamaged("Journal is no file", f"{journal_path(folder, serial)}: {error.strerror}.") from None
     if len(data) < size or zlib.crc32(data[:size]) != checksum:
         raise StoreDamaged(
             "Journal is damaged",

@@ -24,7 +24,7 @@ from mlplan.spi.store import Conflict, Head, Holder, Lock, StoreDamaged, StoreEr
 from mlplan_state import locking
 from mlplan_state.blobs import Blobs
 from mlplan_state.common import check_workspace, is_workspace, serial_of, tag_of
-from mlplan_state.files import Files, write_durably
+from mlplan_state.files import Files, never_a_file, write_durably
 from mlplan_state.history import History
 from mlplan_state.journal import Journal, check_journal, journal_path
 from mlplan_state.locking import LocalLock
@@ -124,6 +124,10 @@ class LocalStore:
                 ) from None
             except ValueError as error:
                 raise StoreDamaged("State document is too large", str(error)) from None
+            except OSError as error:
+                if not never_a_file(error):
+                    raise
+                raise StoreDamaged("State document is no file", f"{self._state}: {error.strerror}.") from None
         if not document.strip():
             raise StoreDamaged("State document is empty", f"{self._state} is empty; a state is never empty after init.")
         serial = serial_of(document)
@@ -150,9 +154,12 @@ class LocalStore:
     def read_damaged_log(self, serial: int) -> Iterator[bytes]:
         """Yield what there is of a log, whatever is wrong with it. For repair alone."""
         with self._guard(None, self.folder):
-            path = journal_path(self.folder, serial)
-            data = self._files.read(path) if self._files.exists(path) else b""
+            data = self._readable(journal_path(self.folder, serial))
         yield from _lines(data)
+
+    def _readable(self, path: Path) -> bytes:
+        """Return what a file holds, nothing when there is none. For repair alone."""
+        return self._files.read(path) if self._files.is_file(path) else b""
 
     def append(self, serial: int, line: bytes, lock: Lock) -> None:
         """Append a line, or several joined by line ends, and return when they are durable. Raises:
@@ -195,7 +202,7 @@ class LocalStore:
     def next_serial(self) -> int:
         """Return a serial higher than everything that was ever here, as far as the files tell. For repair alone."""
         with self._guard(None, self.folder):
-            state = self._files.read(self._state) if self._files.exists(self._state) else b""
+            state = self._readable(self._state)
             return max(serial_of(state) or 0, self._history.newest(), *self._journals(), 0) + 1
 
     def _journals(self) -> list[int]:
@@ -205,11 +212,11 @@ class LocalStore:
         folder = self.folder / "damaged"
         self._files.make_folder(folder)
         stamp = f"{int(self._clock())}-{secrets.token_hex(4)}"
-        if self._files.exists(self._state):
-            self._files.link(self._state, folder / f"{stamp}-state.json")
-        for serial in self._journals():
-            path = journal_path(self.folder, serial)
-            self._files.link(path, folder / f"{stamp}-{path.name}")
+        for path in (self._state, *(journal_path(self.folder, serial) for serial in self._journals())):
+            if self._files.is_file(path):
+                self._files.link(path, folder / f"{stamp}-{path.name}")
+            elif self._files.exists(path):
+                self._files.replace(path, folder / f"{stamp}-{path.name}")
         self._files.sync_folder(folder)
 
     def _put(self, document: bytes, serial: int, held: LocalLock) -> None:
@@ -282,12 +289,7 @@ class LocalStore:
                     self._files.unlink(folder / name)
         if lock.previous.condition != "free":
             for serial in self._journals():
-                path = journal_path(self.folder, serial)
-                temporary = lock.temporary(path)
-                write_durably(self._files, temporary, self._files.read(path))
-                lock.verify()
-                self._files.replace(temporary, path)
-                self._files.sync_folder(self.folder)
+                locking.renew(self._files, journal_path(self.folder, serial), lock)
         if self._files.exists(self._state) and not self._files.exists(self._marker):
             self._mark()
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from mlplan.spi.store import Conflict, Holder, LockHeld
-from mlplan_state.files import Files
+from mlplan_state.files import Files, never_a_file, write_durably
 from mlplan_state.journal import Journal
 
 BLOCK = 1024
@@ -130,6 +130,21 @@ def take(files: Files, path: Path, holder: Holder, timeout: float) -> LocalLock:
         files.close(fd)
         raise
     return LocalLock(files, path, fd, note, previous)
+
+
+def renew(files: Files, path: Path, lock: LocalLock) -> None:
+    """Put a copy in place of a journal, so that late writes of a former holder go nowhere. Raises: Conflict, OSError."""
+    try:
+        data = files.read(path)
+    except OSError as error:
+        if not never_a_file(error):
+            raise
+        return  # nobody appends to it either; reading it is refused, and repair sets it aside
+    temporary = lock.temporary(path)
+    write_durably(files, temporary, data)
+    lock.verify()
+    files.replace(temporary, path)
+    files.sync_folder(path.parent)
 
 
 def _try(files: Files, path: Path) -> int | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mlplan_state.files import Files
-from tests.world import mutants, proofs, quick
+from tests.world import guards, mutants, proofs, quick
 from tests.world.ledger_work import broken_promise, goes_on, local
 from tests.world.strace_work import killed_at
 
@@ -47,7 +47,7 @@ def test_who_sleeps_while_its_lock_is_taken_away_changes_nothing() -> None:
     assert quick.probe_sleeper() == ""
 
 
-@pytest.mark.parametrize("probe", quick.PROBES, ids=lambda probe: probe.__name__)
+@pytest.mark.parametrize("probe", [*guards.PROBES, *quick.PROBES], ids=lambda probe: probe.__name__)
 def test_probe(probe: object) -> None:
     assert probe() == ""  # type: ignore[operator]
 

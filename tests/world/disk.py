@@ -286,6 +286,9 @@ class DiskFiles(Files):
         folder = self.disk.folders.get(str(path.parent))
         return folder is not None and path.name in folder.names
 
+    def is_file(self, path: Path) -> bool:
+        return self.exists(path) and str(path) not in self.disk.folders
+
     def identity(self, place: Path | int) -> tuple[int, int] | None:
         if isinstance(place, int):
             return 0, self._open[place][0].number

@@ -19,7 +19,7 @@ from mlplan.spi.store import Conflict, Holder, StoreDamaged, StoreError
 from mlplan.spi.store_kit import CHECKS
 from mlplan_state.files import Files
 from mlplan_state.local import LocalStore
-from tests.world import proofs
+from tests.world import guards, proofs
 from tests.world.disk import Disk, DiskFiles, Killed
 from tests.world.ledger_work import HOLDER, Work, local
 
@@ -33,7 +33,7 @@ def first_problem(root: Path) -> str:
             check(lambda n=number: LocalStore({}, root / f"kit{n}", "default"))  # type: ignore[misc]
         except AssertionError as error:
             return f"{check.__name__}: {error}"
-    for probe in (*PROBES, *TALLIES):
+    for probe in (*guards.PROBES, *PROBES, *TALLIES):
         problem = probe()
         if problem:
             return f"{getattr(probe, '__name__', 'proof')}: {problem}"
