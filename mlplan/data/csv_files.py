@@ -105,7 +105,9 @@ def _header(path: Path) -> tuple[str, ...]:
     lower = [name.lower() for name in names]
     twice = sorted({name for name in names if lower.count(name.lower()) > 1}) if len(set(lower)) < len(lower) else []
     if twice:
-        raise ValueError(f"its header names a column twice: {', '.join(twice[:5])}. Give every column its own name.")
+        raise ValueError(
+            f"its header names a column twice: {', '.join(twice[:5])}. Give every column its own name; upper and lower case are not told apart."
+        )
     return tuple(names)
 
 

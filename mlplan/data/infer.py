@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from mlplan.data.contract import Column, Contract
 from mlplan.data.engine import Engine
+from mlplan.data.nested import element_type, field_types
 from mlplan.data.relation import FILE, call, name, read, text
 from mlplan.data.sources import Source
-from mlplan.data.types import parse_type
+from mlplan.data.types import LogicalType, parse_type
 from mlplan.data.view import open_view
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def infer(source: Source, cache: Path | None = None) -> tuple[dict[str, Any], li
     Raises QueryFailed when the data cannot be read.
     """
     with Engine(source.files, cache) as engine:
-        types, missing = _types(engine, source)
+        types, missing, unsaid = _types(engine, source)
         columns = {column: Column(column, logical, nullable=True) for column, logical in types.items()}
         contract = Contract(
             "data_contract.inferred", source.text, format=source.format, missing=missing, columns=columns
@@ -71,28 +72,30 @@ def infer(source: Source, cache: Path | None = None) -> tuple[dict[str, Any], li
     time = time or next((c for c in columns if columns[c].logical.name == "date"), None)
     arguments = {
         "source": source.text, "format": None, "key": [key] if key else None, "time": time,
-        "min_rows": _rounded_down(rows), "strict": True, "missing": list(missing) or None, "columns": described,
+        "min_rows": _rounded_down(rows), "strict": not unsaid, "missing": list(missing) or None, "columns": described,
     }  # fmt: skip
     notes = [
         f"Inferred from {rows:,} rows. Read it, correct it, and say who owns the data: owner, description, fresh_within."
     ]
     if missing:
         notes.append(f"Taken for missing values, in every column: {', '.join(missing)}.")
+    if unsaid:
+        notes.append(f"Left out, because no type says what they hold: {', '.join(unsaid)}.")
     personal = [c for c in described if described[c].get("pii")]
     if personal:
         notes.append(f"Marked as personal by their names: {', '.join(personal)}.")
     return arguments, notes
 
 
-def _types(engine: Engine, source: Source) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Return the type of each column, and the texts that stand for no value."""
+def _types(engine: Engine, source: Source) -> tuple[dict[str, str], tuple[str, ...], list[str]]:
+    """Return the type of each column, the texts that stand for no value, and the columns that no type can say."""
     relation = read(source.format, source.files)
     stored = {column: kind for column, kind in engine.columns(relation) if column != FILE}
     texts = [c for c, kind in stored.items() if kind == "VARCHAR"] if source.format == "csv" else []
-    found = {c: _logical(kind) for c, kind in stored.items()}
+    found = {c: logical for c, kind in stored.items() if (logical := _sayable(kind, source.format)) is not None}
     of_texts = _types_of_texts(engine, relation, texts)
     missing = _missing(engine, relation, [c for c in texts if of_texts[c] != "string"])
-    return {**found, **of_texts}, missing
+    return {**found, **of_texts}, missing, [c for c in stored if c not in found]
 
 
 def _missing(engine: Engine, relation: Expr, columns: Sequence[str]) -> tuple[str, ...]:
@@ -110,16 +113,28 @@ def _missing(engine: Engine, relation: Expr, columns: Sequence[str]) -> tuple[st
     return tuple(marker for marker in _MARKERS if marker in found)
 
 
+def _sayable(stored: str, format: str) -> str | None:
+    """Return the declared type, None where there is none: maps, documents of mixed kinds, objects without members."""
+    try:
+        return None if format == "json" and "JSON" in stored else _logical(stored)
+    except ValueError:
+        return None
+
+
 def _logical(stored: str) -> str:
+    """Return the declared type of what is stored; ValueError where none says it."""
     if match := _DECIMAL.fullmatch(stored):
         return f"decimal({match[1]},{match[2]})"
-    if stored.endswith("[]"):
-        return f"list({_logical(stored[:-2])})"
-    if stored.startswith("STRUCT("):
-        fields = re.findall(r'"?(\w+)"? ([A-Z_]+(?:\(\d+, ?\d+\))?(?:\[\])?)', stored[len("STRUCT(") : -1])
-        return f"struct({', '.join(f'{field}: {_logical(kind)}' for field, kind in fields)})" if fields else "string"
+    element, fields = element_type(stored), field_types(stored)
+    if element is not None:
+        return str(parse_type(f"list({_logical(element)})"))
+    if fields is not None:
+        inner = tuple((field, parse_type(_logical(kind))) for field, kind in fields.items())
+        return str(parse_type(str(LogicalType("struct", fields=inner))))
     if "INT" in stored:
         return "int"
+    if stored not in _BY_STORED and not stored.startswith("ENUM("):
+        raise ValueError(f"no type says what {stored} is")
     return _BY_STORED.get(stored, "string")
 
 

@@ -13,7 +13,8 @@ SIMPLE: tuple[TypeName, ...] = ("string", "bool", "int", "float", "date", "times
 
 _DECIMAL = re.compile(r"decimal\(\s*(\d{1,2})\s*,\s*(\d{1,2})\s*\)")
 _WRAPPED = re.compile(r"(list|struct)\((.*)\)", re.DOTALL)
-_FIELD = re.compile(r"\s*([A-Za-z_]\w*)\s*:\s*(.*)", re.DOTALL)
+_FIELD = re.compile(r"\s*(?:'((?:[^']|'')+)'|([A-Za-z_]\w*))\s*:\s*(.*)", re.DOTALL)
+_PLAIN = re.compile(r"[A-Za-z_]\w*")
 _DEEPEST = 8
 
 
@@ -36,7 +37,7 @@ class LogicalType:
         if self.of is not None:
             return f"list({self.of})"
         if self.fields:
-            return "struct(" + ", ".join(f"{name}: {type_}" for name, type_ in self.fields) + ")"
+            return "struct(" + ", ".join(f"{_field_name(name)}: {type_}" for name, type_ in self.fields) + ")"
         return self.name
 
     @property
@@ -88,19 +89,25 @@ def _struct_fields(text: str, depth: int) -> tuple[tuple[str, LogicalType], ...]
     for part in _split(text):
         match = _FIELD.fullmatch(part)
         if match is None:
-            raise ValueError(f'"{part.strip()}" is not a field: write "name: type".')
-        fields.append((match[1], parse_type(match[2], depth + 1)))
+            raise ValueError(f'"{part.strip()}" is not a field: write "name: type", an unusual name as \'its name\'.')
+        name = match[2] if match[1] is None else match[1].replace("''", "'")
+        fields.append((name, parse_type(match[3], depth + 1)))
     if len({name.lower() for name, _ in fields}) != len(fields):
         raise ValueError("A struct names one of its fields twice.")
     return tuple(fields)
 
 
+def _field_name(name: str) -> str:
+    return name if _PLAIN.fullmatch(name) else "'" + name.replace("'", "''") + "'"
+
+
 def _split(text: str) -> list[str]:
-    """Return the parts of `text` between commas that stand outside of parentheses."""
-    parts, start, level = [], 0, 0
+    """Return the parts of `text` between commas that stand outside of parentheses and quotes."""
+    parts, start, level, quoted = [], 0, 0, False
     for position, letter in enumerate(text):
-        level += (letter == "(") - (letter == ")")
-        if letter == "," and level == 0:
+        quoted ^= letter == "'"
+        level += 0 if quoted else (letter == "(") - (letter == ")")
+        if letter == "," and level == 0 and not quoted:
             parts.append(text[start:position])
             start = position + 1
     return [*parts, text[start:]]
