@@ -13,7 +13,7 @@ from mlplan.lang.functions.typed import CHECKS
 from mlplan.lang.show import Verbatim
 from mlplan.lang.survey import survey
 from mlplan.lang.syntax import Call, Expr, GetAttr, Index, Literal, ScopeRef, Template
-from mlplan.lang.types import ANY
+from mlplan.lang.types import ANY, ListType, SetType, TupleType
 from mlplan.lang.values import (
     ListValue,
     Secret,
@@ -129,7 +129,7 @@ def _call_lazy(evaluator: Evaluator, expr: Call, function: Function) -> Value:
 
 def _expand(evaluator: Evaluator, expr: Call, arguments: Sequence[Value]) -> tuple[Sequence[Value], bool] | Unknown:
     last, taint = bare(arguments[-1])
-    if isinstance(last, Unknown):
+    if isinstance(last, Unknown) and (last.type == ANY or isinstance(last.type, (ListType, SetType, TupleType))):
         return last
     if not isinstance(last, (tuple, ListValue, SetValue)):
         detail = 'The argument before "..." must be a list, tuple or set: its elements become the arguments.'

@@ -12,7 +12,7 @@ from mlplan.lang.scope import Scope
 from mlplan.lang.show import show_brief
 from mlplan.lang.syntax import Expr
 from mlplan.lang.types import BOOL, STRING
-from mlplan.lang.values import Entity, ListValue, MapValue, Value, bare, is_null
+from mlplan.lang.values import Entity, ListValue, MapValue, Unknown, Value, bare, is_null
 
 _MAX_VALUES_SHOWN = 8
 RULES: dict[type, Callable[[Evaluator, Any], Value]] = {}
@@ -92,7 +92,7 @@ class Evaluator:
     def condition(self, whole_expr: Expr, expr: Expr, what: str) -> tuple[Value, bool]:
         """Return a condition as bool or Unknown, and its taint."""
         value, taint = bare(self.eval(expr))
-        if value is True or value is False:
+        if value is True or value is False or isinstance(value, Unknown):
             return value, taint
         if is_null(value):
             detail = f"{what} is null. Conditions must be true or false."

@@ -17,8 +17,8 @@ def too_deep(source: SourceFile, start: int, end: int) -> Diagnostic:
     return Diagnostic("nesting-too-deep", "Nesting too deep", detail, span=source.span(start, end))
 
 
-def refused(error: GrammarError, units: list[Unit], source: SourceFile, place: int) -> Diagnostic:
-    """Return the diagnostic for a refusal. place: offset to point at when there are no units at all."""
+def refused(error: GrammarError, units: list[Unit], source: SourceFile, place: int, alone: bool = False) -> Diagnostic:
+    """Return the diagnostic for a refusal. place: offset to point at when there are no units. alone: it is an expression, no file."""
     if not units:
         return _expression(source, place, place + 1, "A value is missing here.")
     if error.too_long:
@@ -33,12 +33,14 @@ def refused(error: GrammarError, units: list[Unit], source: SourceFile, place: i
         return too_deep(source, units[0].start, units[-1].end)
     if error.unit is None:
         last = units[-1]
-        return _after_last(source, last)
+        return _after_last(source, last, alone)
     unit = units[error.unit]
     before = units[error.unit - 1] if error.unit else None
     if unit.kind is Kind.NEWLINE:
         return _line_ends(source, units, error.unit)
     found = _shown(source, unit)
+    if alone and before is None:
+        return _expression(source, unit.start, unit.end, f"A value should begin here, but {found} was found.")
     if before is None or before.kind is Kind.NEWLINE:
         if unit.kind is Kind.QUOTE_OPEN:
             return _statement(
@@ -56,7 +58,11 @@ def refused(error: GrammarError, units: list[Unit], source: SourceFile, place: i
     return _expression(source, unit.start, unit.end, detail)
 
 
-def _after_last(source: SourceFile, last: Unit) -> Diagnostic:
+def _after_last(source: SourceFile, last: Unit, alone: bool) -> Diagnostic:
+    if _ends_operand(last) and alone:
+        return _expression(
+            source, last.start, last.end, f"The expression ends after {_shown(source, last)}, unfinished."
+        )
     if _ends_operand(last):
         detail = (
             f"Something is missing after {_shown(source, last)}: an argument is written name = value, a block ends with "

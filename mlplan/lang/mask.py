@@ -141,7 +141,7 @@ class _Masker:
                 self.seen_in = True
                 self.unit(self.index, "in", "")
                 return
-            if text == "if" and self.seen_in and self.before == "operand":
+            if text == "if" and self.seen_in and self.before in ("operand", "..."):
                 self.unit(self.index, "if", "")
                 return
         if text in _LITERALS and self.before != "." and not (self.context == _BODY and self.state == "header"):

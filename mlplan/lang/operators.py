@@ -6,10 +6,23 @@ from collections.abc import Callable
 from decimal import Decimal, DivisionByZero, InvalidOperation, Overflow
 from functools import partial
 
-from mlplan.lang.convert import ConversionError, convert
+from mlplan.lang.convert import ConversionError, convert, required
 from mlplan.lang.numbers import calculate, negate
 from mlplan.lang.types import ANY, BOOL, NUMBER, Type
-from mlplan.lang.values import Entity, ListValue, MapValue, Secret, SetValue, Unknown, Value, is_null, key_of, type_of
+from mlplan.lang.unify import convertible
+from mlplan.lang.values import (
+    Entity,
+    ListValue,
+    MapValue,
+    Null,
+    Secret,
+    SetValue,
+    Unknown,
+    Value,
+    is_null,
+    key_of,
+    type_of,
+)
 
 _SUMMARIES = {
     "invalid-operand": "Invalid operand",
@@ -76,8 +89,17 @@ def operand(value: Value, of: Type, side: str) -> Value:
         raise OperandError(f"Unsuitable value for {side + ' ' if side else 'unary '}operand: {error}.", side) from None
 
 
+def _fits(value: Value, of: Type, side: str) -> None:
+    """Refuse an operand for its type, which comes before any of them is refused for being null."""
+    if not is_null(value):
+        operand(value, of, side)
+    elif isinstance(value, Null) and not convertible(value.type, of):
+        raise OperandError(f"Unsuitable value for {side + ' ' if side else 'unary '}operand: {required(of)}.", side)
+
+
 def unary(operator: str, value: Value) -> Value:
     """Return `-value` or `!value`. Raises OperandError."""
+    _fits(value, BOOL if operator == "!" else NUMBER, "")
     if operator == "!":
         return not operand(value, BOOL, "")
     number = operand(value, NUMBER, "")
@@ -90,6 +112,8 @@ def binary(operator: str, left: Value, right: Value) -> Value:
     if operator in ("==", "!="):
         return equal(left, right) is (operator == "==")
     of = OPERAND_TYPE[operator]
+    _fits(left, of, "left")
+    _fits(right, of, "right")
     first, second = operand(left, of, "left"), operand(right, of, "right")
     if operator == "&&":
         return bool(first and second)

@@ -176,7 +176,7 @@ class _Parser:
                 raise GrammarError(None)
             attributes = shape_of(mask, self.cache)[1][1:]
         except GrammarError as error:
-            raise DiagnosticError(refused(error, mask.units, self.source, place)) from None
+            raise DiagnosticError(refused(error, mask.units, self.source, place, alone=True)) from None
         if len(attributes) != 1:  # hcl2 reads "a = b c = d" as two arguments, and "a = b c {}" as one and a block
             wrong = next((n for n, unit in enumerate(mask.units) if unit.text == "="), min(1, len(mask.units) - 1))
             raise DiagnosticError(refused(GrammarError(wrong), mask.units, self.source, place))

@@ -54,6 +54,7 @@ class TemplateParser:
     def range(self, first: int, last: int, span: Span, raw: bool, flush: bool = False) -> Expr:
         """Return the expression of tokens `first` to `last`. raw: no backslash escapes. flush: remove common indentation."""
         pieces = self._pieces(first, last, raw)
+        alone = len(pieces) == 1
         _trim(pieces)
         if flush:
             _flush(pieces)
@@ -62,7 +63,7 @@ class TemplateParser:
             return Literal("", span)
         if len(parts) == 1 and isinstance(parts[0], Text):
             return Literal(normal(parts[0].value), span)
-        wraps = len(parts) == 1 and not isinstance(parts[0], (Text, TemplateIf, TemplateFor))
+        wraps = alone and len(parts) == 1 and not isinstance(parts[0], (Text, TemplateIf, TemplateFor))
         return Template(tuple(parts), span, wraps)
 
     def _pieces(self, first: int, last: int, raw: bool) -> list[_Piece]:

@@ -68,7 +68,6 @@ def _converts(to: Type, what: str) -> Check:
 CHECKS: Mapping[str, Check] = {
     "coalesce": _coalesce,
     "concat": _of(_ORDERED, "all arguments must be lists or tuples"),
-    "contains": _of(_SEQUENCE, "argument must be a list, set, or tuple", 0),
     "element": _of(_ORDERED, "argument must be a list or tuple", 0),
     "keys": _of(_MAPPING, "argument must be a map or object", 0),
     "length": _length,

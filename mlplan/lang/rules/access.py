@@ -10,7 +10,19 @@ from mlplan.lang.diagnostic import DiagnosticError, suggestion
 from mlplan.lang.evaluator import Evaluator, attributes_of, rule
 from mlplan.lang.numbers import whole
 from mlplan.lang.syntax import Expr, GetAttr, Index, Splat, SplatItem
-from mlplan.lang.types import ANY, NUMBER, STRING, ListType, MapType, ObjectType, SetType, TupleType, Type, friendly
+from mlplan.lang.types import (
+    ANY,
+    NUMBER,
+    STRING,
+    ListType,
+    MapType,
+    ObjectType,
+    Primitive,
+    SetType,
+    TupleType,
+    Type,
+    friendly,
+)
 from mlplan.lang.unify import unify
 from mlplan.lang.values import (
     Entity,
@@ -99,6 +111,11 @@ def _indexed(evaluator: Evaluator, expr: Index, source: Value, key: Value) -> Va
     if isinstance(source, Unknown):
         if isinstance(source.type, ObjectType) and isinstance(key, str):
             return _unknown_attribute(evaluator, expr, source, key)
+        if isinstance(source.type, Primitive) and source.type != ANY:
+            detail = f"A {friendly(source.type)} has no elements to choose from."
+            raise evaluator.fail(expr, "invalid-index", "Invalid index", detail)
+        if isinstance(source.type, (ListType, TupleType, MapType)):
+            _index_key(evaluator, expr, key, STRING if isinstance(source.type, MapType) else NUMBER)
         return Unknown(_element_type(source), (key if isinstance(key, Unknown) else source).origin)
     if isinstance(source, SetValue):
         detail = "Elements of a set have no index: a set has no order. Use tolist(...) first, or a for expression."
@@ -167,6 +184,10 @@ def splat(evaluator: Evaluator, expr: Splat) -> Value:
     source, taint = bare(evaluator.eval(expr.source))
     result: Value
     if isinstance(source, Unknown):
+        if isinstance(source.type, Primitive) and source.type != ANY:
+            evaluator.inside({SPLAT: source}).eval(
+                expr.each
+            )  # a list of one; what it asks of that one may be wrong already
         result = Unknown(ANY, source.origin)
     elif isinstance(source, (tuple, ListValue, SetValue)):
         items = source if isinstance(source, tuple) else source.items

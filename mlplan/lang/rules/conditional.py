@@ -17,11 +17,13 @@ def conditional(evaluator: Evaluator, expr: Conditional) -> Value:
     """Return a ? b : c."""
     then, then_error = evaluator.attempt(expr.then)
     otherwise, otherwise_error = evaluator.attempt(expr.otherwise)
+    if then_error is None and otherwise_error is None:
+        _common_type(evaluator, expr, then, otherwise)  # refused before the condition is looked at
     test, taint = evaluator.condition(expr, expr.condition, "The condition")
     if isinstance(test, Unknown):
-        for error in (then_error, otherwise_error):
-            if error is not None:
-                raise error
+        # A mistake in one of them counts only when that one is chosen, and nobody knows yet.
+        then = Unknown(ANY, test.origin) if then_error is not None else then
+        otherwise = Unknown(ANY, test.origin) if otherwise_error is not None else otherwise
         of = _common_type(evaluator, expr, then, otherwise)
         taint = taint or isinstance(then, Secret) or isinstance(otherwise, Secret)
         result: Value = Unknown(of, test.origin)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mlplan.lang.convert import ConversionError, convert
+from mlplan.lang.diagnostic import DiagnosticError
 from mlplan.lang.evaluator import Evaluator, attributes_of, rule
 from mlplan.lang.numbers import Coarse
-from mlplan.lang.syntax import ForExpr, TemplateFor
-from mlplan.lang.types import ANY, friendly
+from mlplan.lang.syntax import Expr, ForExpr, TemplateFor
+from mlplan.lang.types import ANY, BOOL, Primitive, friendly
 from mlplan.lang.values import ListValue, SetValue, Unknown, Value, bare, is_null, secret, type_of
 
 
@@ -16,12 +18,32 @@ def for_(evaluator: Evaluator, expr: ForExpr) -> Value:
     """Return [for …] or {for …}."""
     collection, taint = bare(evaluator.eval(expr.collection))
     if isinstance(collection, Unknown):
+        check_iterable(evaluator, expr, collection)
         result: Value = Unknown(ANY, collection.origin)
         return secret(result) if taint else result
     loop = _Loop(evaluator, expr, taint)
+    empty = True
     for names in bindings(evaluator, expr, collection):
+        empty = False
         loop.turn(evaluator.inside(names))
+    if empty and expr.condition is not None:
+        loop.test(evaluator.inside(dict.fromkeys(_names(expr), Unknown(ANY))), expr.condition)
     return loop.finish()
+
+
+def _names(expr: ForExpr | TemplateFor) -> list[str]:
+    return [expr.value_name] if expr.key_name is None else [expr.key_name, expr.value_name]
+
+
+def check_iterable(evaluator: Evaluator, expr: ForExpr | TemplateFor, collection: Unknown) -> None:
+    """Refuse a collection that is not known yet, and of which its type says already that it has no elements."""
+    if isinstance(collection.type, Primitive) and collection.type != ANY:
+        raise _no_elements(evaluator, expr, friendly(collection.type))
+
+
+def _no_elements(evaluator: Evaluator, expr: ForExpr | TemplateFor, what: str) -> DiagnosticError:
+    detail = f"A {what} has no elements to go through."
+    return evaluator.fail(expr.collection, "invalid-for", "Iteration over non-iterable value", detail)
 
 
 def bindings(evaluator: Evaluator, expr: ForExpr | TemplateFor, collection: Value) -> Iterator[dict[str, Value]]:
@@ -47,8 +69,7 @@ def entries(evaluator: Evaluator, expr: ForExpr | TemplateFor, collection: Value
     if is_null(collection):
         detail = "The collection of this for expression is null."
         raise evaluator.fail(at, "null-value", "Iteration over null value", detail)
-    detail = f"A {friendly(type_of(collection))} has no elements to go through."
-    raise evaluator.fail(at, "invalid-for", "Iteration over non-iterable value", detail)
+    raise _no_elements(evaluator, expr, friendly(type_of(collection)))
 
 
 class _Loop:
@@ -69,7 +90,7 @@ class _Loop:
         inner.budget.step()
         inner.budget.produce(16)
         if expr.condition is not None:
-            test, taint = inner.condition(expr, expr.condition, "The 'if' clause of this for expression")
+            test, taint = self.test(inner, expr.condition)
             self.taint = self.taint or taint
             if isinstance(test, Unknown):
                 self.unknown = test
@@ -85,6 +106,21 @@ class _Loop:
             self.unknown = key
             return
         self.put(inner, inner.key_text(expr.key, key, "object"), inner.eval(expr.value), taint)
+
+    def test(self, inner: Evaluator, condition: Expr) -> tuple[Value, bool]:
+        """Return what the 'if' clause says of an element, and its taint."""
+        value, taint = bare(inner.eval(condition))
+        if value is True or value is False:
+            return value, taint
+        what = "The 'if' clause of this for expression"
+        if is_null(value):
+            detail = f"{what} is null. It must be true or false."
+            raise inner.fail(self.expr, "null-value", "Condition is null", detail, at=condition)
+        try:
+            return convert(value, BOOL), taint
+        except ConversionError as error:
+            detail = f"{what} does not fit: {error}."
+            raise inner.fail(self.expr, "invalid-condition", "Invalid 'for' condition", detail, at=condition) from None
 
     def put(self, inner: Evaluator, key: str, value: Value, taint: bool) -> None:
         """Keep the pair of one element."""

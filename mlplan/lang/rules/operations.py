@@ -10,8 +10,8 @@ from mlplan.lang.evaluator import Evaluator, rule
 from mlplan.lang.operators import OPERAND_TYPE, RESULT_TYPE, OperandError, binary, operand, unary
 from mlplan.lang.survey import survey
 from mlplan.lang.syntax import Binary, Expr, Unary
-from mlplan.lang.types import BOOL, NUMBER
-from mlplan.lang.values import Unknown, Value, bare, is_null, secret
+from mlplan.lang.types import BOOL, NUMBER, is_whole
+from mlplan.lang.values import Unknown, Value, bare, is_null, secret, type_of
 
 
 @rule(Unary)
@@ -41,6 +41,8 @@ def binary_(evaluator: Evaluator, expr: Binary) -> Value:
         found, inner = survey(left, evaluator.budget), survey(right, evaluator.budget)
         unknown = unknown or found[0] or inner[0]
         taint = taint or found[1] or inner[1]
+        if unknown and _never_equal(left, right):
+            return secret(expr.operator == "!=") if taint else expr.operator == "!="
         if unknown and (is_null(left) or is_null(right)) and not any(isinstance(v, Unknown) for v in (left, right)):
             unknown = None
     try:
@@ -56,6 +58,12 @@ def binary_(evaluator: Evaluator, expr: Binary) -> Value:
     except OperandError as error:
         raise _refused(evaluator, expr, {"left": expr.left, "right": expr.right}.get(error.side, expr), error) from None
     return secret(result) if taint else result
+
+
+def _never_equal(left: Value, right: Value) -> bool:
+    """Tell whether two values differ whatever their unknown parts are: their types are known, and others."""
+    one, other = type_of(left), type_of(right)
+    return not is_null(left) and not is_null(right) and one != other and is_whole(one) and is_whole(other)
 
 
 def _refused(evaluator: Evaluator, expr: Expr, at: Expr, error: OperandError) -> DiagnosticError:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mlplan.lang.convert import ConversionError, convert
 from mlplan.lang.evaluator import Evaluator, rule
-from mlplan.lang.rules.loops import bindings
+from mlplan.lang.rules.loops import bindings, check_iterable
 from mlplan.lang.syntax import Expr, Template, TemplateFor, TemplateIf, TemplatePart, Text
 from mlplan.lang.types import STRING
 from mlplan.lang.values import Unknown, Value, bare, is_null, normal, secret
@@ -56,6 +56,7 @@ class _Text:
         collection, taint = bare(evaluator.eval(part.collection))
         self.taint = self.taint or taint
         if isinstance(collection, Unknown):
+            check_iterable(evaluator, part, collection)
             self.unknown = collection
             return
         for names in bindings(evaluator, part, collection):
@@ -69,6 +70,9 @@ class _Text:
         if isinstance(value, str):
             self.write(value)
             return
+        if isinstance(value, Unknown):
+            self.unknown = value
+            return
         if is_null(value):
             detail = "The expression result is null. Cannot include a null value in a string template."
             raise evaluator.fail(part, "invalid-template-value", "Invalid template interpolation value", detail)
@@ -79,9 +83,6 @@ class _Text:
             raise evaluator.fail(
                 part, "invalid-template-value", "Invalid template interpolation value", detail
             ) from None
-        if isinstance(text, Unknown):
-            self.unknown = text
-            return
         assert isinstance(text, str)
         self.write(text)
 
