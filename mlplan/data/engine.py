@@ -98,6 +98,15 @@ class Engine:
         except duckdb.Error as error:
             raise _failed(error) from error
 
+    def arrays(self, query: Expr) -> dict[str, Any]:
+        """Return the result of a query as numpy arrays by name, masked where a value is missing."""
+        import duckdb
+
+        try:
+            return self._run(query).fetchnumpy()  # type: ignore[no-any-return]
+        except duckdb.Error as error:
+            raise _failed(error) from error
+
     def columns(self, relation: Expr) -> list[tuple[str, str]]:
         """Return (name, stored type) of every column of a relation, without reading its rows."""
         from sqlglot import exp

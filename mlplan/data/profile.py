@@ -6,6 +6,7 @@ them. With a reference its bins are known and one scan is enough. `judge.drift` 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -180,21 +181,22 @@ def _choose_bins(
         if rows > SAMPLE:
             share = exp.Literal.number(int(2**32 * SAMPLE / rows))
             query = query.where(grouped(exp.Mod(this=place_hash(root, 0), expression=exp.convert(2**32))) < share)
-        frame = engine.frame(query)
-        bins |= {c.name: _bins(c, frame[c.name]) for c in some}
+        arrays = engine.arrays(query)
+        bins |= {c.name: _bins(c, arrays[c.name]) for c in some}
     return bins
 
 
 def _bins(column: Column, sample: Any) -> Bins:
     import numpy as np
 
+    present = np.ma.compressed(sample)
     if column.logical.numeric:
-        values = sample.to_numpy(dtype=np.float64, na_value=np.nan)
+        values = present.astype(np.float64)
         return Bins(True, edges_of(values[np.isfinite(values)], BINS), open=True)
-    counted = sample.value_counts()
-    ranked = sorted(((str(value), int(n)) for value, n in counted.items()), key=lambda pair: (-pair[1], pair[0]))
+    counted = Counter(str(value) for value in present.tolist())
+    ranked = sorted(counted.items(), key=lambda pair: (-pair[1], pair[0]))
     if len(ranked) > CATEGORIES:  # near-unique values are no categories: which of them a sample holds twice is chance
-        least = max(2, counted.sum() * _LEAST_SHARE)
+        least = max(2, counted.total() * _LEAST_SHARE)
         ranked = [pair for pair in ranked if pair[1] >= least]
     declared = [_shown(value) for value in column.one_of or ()]
     names = dict.fromkeys((*declared, *(value for value, _ in ranked)))

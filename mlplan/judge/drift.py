@@ -223,14 +223,14 @@ def _resampled(measure: Distance, reference: Counts, current: Counts, random: np
 
 def _p_value(value: float, null: NDArray[Any]) -> float:
     """Return how often chance shows as much; beyond the resampled distances, by a gamma distribution fitted to them."""
-    from scipy import stats
+    from scipy import special
 
     at_least = int((null >= value).sum())
     counted = (1 + at_least) / (len(null) + 1)
     mean, variance = float(null.mean()), float(null.var())
     if at_least or mean <= 0 or variance <= 0:
         return counted
-    tail = float(stats.gamma.sf(value, mean**2 / variance, scale=variance / mean))
+    tail = float(special.gammaincc(mean**2 / variance, value * mean / variance))
     return min(counted, tail)
 
 
