@@ -14,6 +14,8 @@ from mlplan.data.relation import call, text
 from mlplan.data.trees import cast, grouped
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from sqlglot import Expr
 
 _MARK = "="
@@ -43,7 +45,7 @@ def counts_in(answer: Any, histogram: Histogram) -> tuple[int, ...]:
     return category_counts(answer, histogram.categories)
 
 
-def edges_of(values: Sequence[float], bins: int) -> tuple[float, ...]:
+def edges_of(values: Sequence[float] | NDArray[np.float64], bins: int) -> tuple[float, ...]:
     """Return sorted, different edges at the quantiles of sampled finite values; () when there is no value.
 
     Where many values are equal to the largest one it gets a bin of its own, so that a column of zeros and ones has two.

@@ -54,6 +54,10 @@ class DataEngine(Protocol):
         """Return all rows of a query as dictionaries by column name."""
         ...
 
+    def arrays(self, query: Expr) -> dict[str, Any]:
+        """Return the result of a query as numpy arrays by name, masked where a value is missing."""
+        ...
+
     def frame(self, query: Expr) -> pd.DataFrame:
         """Return the result of a query as a data frame."""
         ...

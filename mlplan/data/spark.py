@@ -126,6 +126,13 @@ class SparkEngine:
         """Return all rows of a query as dictionaries by column name."""
         return [{key: _plain(value) for key, value in row.asDict().items()} for row in self._run(query)]
 
+    def arrays(self, query: Expr) -> dict[str, Any]:
+        """Return the result of a query as numpy arrays by name, masked where a value is missing."""
+        import numpy as np
+
+        frame = self.frame(query)
+        return {str(c): np.ma.masked_array(frame[c].to_numpy(), mask=frame[c].isna().to_numpy()) for c in frame}
+
     def frame(self, query: Expr) -> pd.DataFrame:
         """Return the result of a query as a data frame."""
         with _asking():
