@@ -54,9 +54,7 @@ class Job:
         data = self._named(name)
         columns = self._columns(name)
         try:
-            table = read_table(
-                [Path(path) for path in data["paths"]], data.get("format", "parquet"), columns, data.get("missing", ())
-            )
+            table = read_table([Path(path) for path in data["parquet"]], columns)
             return frame_of_table(table, columns)
         except ArtifactError as error:
             raise JobError(f"{error.summary}: {error.detail}") from error

@@ -104,14 +104,12 @@ def _predict(request: Mapping[str, Any]) -> dict[str, Any]:
         PredictRequest(
             artifact=Path(request["artifact"]),
             paths=[Path(path) for path in request["paths"]],
-            format=request.get("format", "parquet"),
             columns=[Column.from_json(column) for column in request["columns"]],
             predictions=Path(request["predictions"]),
             label=request.get("label"),
             extra_columns=tuple(extra),
             trust=request.get("trust") or (),
             digest=request.get("digest"),
-            missing=tuple(request.get("missing") or ()),
         )
     )
     return {"rows": rows, "predictions": request["predictions"], "seconds": round(time.perf_counter() - started, 3)}

@@ -24,19 +24,17 @@ class PredictRequest:
     """What to predict.
 
     columns: the contract columns of the data, label included. label: its name; None when there is none. extra_columns:
-    columns to copy beside the answers, under their own names (slices, key). missing: texts that stand for no value in CSV.
+    columns to copy beside the answers, under their own names (slices, key).
     """
 
     artifact: Path
     paths: Sequence[Path]
-    format: str
     columns: Sequence[Column]
     predictions: Path
     label: str | None = None
     extra_columns: Sequence[str] = ()
     trust: Sequence[str] = ()
     digest: str | None = None
-    missing: Sequence[str] = ()
 
 
 def predict_files(request: PredictRequest) -> int:
@@ -98,7 +96,7 @@ def _answers(request: PredictRequest, opened: Opened, needed: Sequence[Column]) 
 
     # the model's own schema decides its dtypes: a holdout declared otherwise must not change what the model sees
     features = [column for name in opened.manifest.info.features if (column := opened.schema.column(name)) is not None]
-    for table in batches(request.paths, request.format, needed, missing=request.missing):
+    for table in batches(request.paths, needed):
         if table.num_rows == 0:
             continue
         outputs = _predict(opened, frame_of_table(table, features))

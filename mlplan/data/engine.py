@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from mlplan.lang.diagnostic import Diagnostic, DiagnosticError
 if TYPE_CHECKING:
     import duckdb
     import pandas as pd
+    import pyarrow as pa
     from sqlglot import Expr
 
 MEMORY_SETTING = "MLPLAN_DATA_MEMORY"
@@ -106,6 +107,27 @@ class Engine:
             return self._run(query).fetchnumpy()  # type: ignore[no-any-return]
         except duckdb.Error as error:
             raise _failed(error) from error
+
+    def batches(self, query: Expr, rows: int) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+        """Return the columns of a query's result, and the result in batches of at most `rows` rows, in its order."""
+        import duckdb
+
+        try:
+            reader = self._connection.sql(query.sql(dialect=self.dialect, comments=False)).to_arrow_reader(rows)
+        except duckdb.Error as error:
+            raise _failed(error) from error
+        return reader.schema, self._each(reader)
+
+    def _each(self, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+        import duckdb
+        import pyarrow as pa
+
+        try:
+            yield from reader
+        except duckdb.Error as error:
+            raise _failed(error) from error
+        except (pa.ArrowException, OSError) as error:  # what the engine raises while its rows are taken
+            raise QueryFailed("read", str(error).split("\n\nLINE ")[0].strip()) from error
 
     def columns(self, relation: Expr) -> list[tuple[str, str]]:
         """Return (name, stored type) of every column of a relation, without reading its rows."""

@@ -154,10 +154,13 @@ def _types_of_texts(engine: Engine, relation: Expr, columns: Sequence[str]) -> d
             for kind in ("BIGINT", "DOUBLE", "DATE", "TIMESTAMP"):
                 cast = exp.TryCast(this=raw.copy(), to=exp.DataType.build(kind))
                 parts.append(exp.alias_(exp.Count(this=cast), f"{kind.lower()}{index}"))
-            fraction = exp.CountIf(this=exp.RegexpLike(this=raw.copy(), expression=text(r"[.eE]|^0\d")))
+            fraction = exp.CountIf(this=exp.RegexpLike(this=raw.copy(), expression=text(r"[.eE]")))
+            padded = exp.CountIf(this=exp.RegexpLike(this=raw.copy(), expression=text(r"^[+-]?0\d")))
+            zoned = exp.CountIf(this=exp.RegexpLike(this=raw.copy(), expression=text(r"\d(Z|z|[+-]\d{2}(:?\d{2})?)$")))
             words = exp.CountIf(this=exp.In(this=exp.Lower(this=raw.copy()), expressions=[text("true"), text("false")]))
             clock = exp.CountIf(this=exp.RegexpLike(this=raw.copy(), expression=text(r"\d:\d")))
             parts += [exp.alias_(fraction, f"f{index}"), exp.alias_(words, f"b{index}"), exp.alias_(clock, f"c{index}")]
+            parts += [exp.alias_(padded, f"p{index}"), exp.alias_(zoned, f"z{index}")]
         (numbers,) = engine.named(exp.select(*parts).from_(relation.copy()))
         found |= {column: _text_type(numbers, index) for index, column in enumerate(chosen)}
     return found
@@ -169,15 +172,15 @@ def _text_type(numbers: Mapping[str, Any], index: int) -> str:
         return "string"
     if numbers[f"b{index}"] == n:
         return "bool"
-    if numbers[f"bigint{index}"] == n and numbers[f"f{index}"] == 0:
-        return "int"
-    if numbers[f"double{index}"] == n and numbers[f"f{index}"] < n:
-        return "float"
     if numbers[f"double{index}"] == n:
-        return "float"
+        if numbers[f"p{index}"]:
+            return "string"  # numbers do not begin with zeros: it is a code, as a postcode
+        return "int" if numbers[f"bigint{index}"] == n and numbers[f"f{index}"] == 0 else "float"
     if numbers[f"date{index}"] == n and numbers[f"c{index}"] == 0:
         return "date"
-    return "timestamp" if numbers[f"timestamp{index}"] == n else "string"
+    if numbers[f"timestamp{index}"] < n:
+        return "string"
+    return "timestamptz" if numbers[f"z{index}"] == n else "timestamp"
 
 
 def _facts(engine: Engine, table: Expr, columns: Mapping[str, Column]) -> tuple[int, dict[str, dict[str, Any]]]:

@@ -32,6 +32,7 @@ _TYPES: dict[str, Any] = {
 }
 _NUMERIC = ("integer", "number")
 _PLACE = re.compile(r"^(?P<message>.*?)(?: - at `(?P<path>.*)`)?$", re.DOTALL)
+_NOT_A_FIELD = re.compile(r'["\\\x00-\x1f]')
 _FIELD = re.compile(r"(missing required|unknown) field `(?P<name>.*)`")
 
 
@@ -42,6 +43,8 @@ class Contract:
         self.schema = schema
         self.features = tuple(column for name in features if (column := schema.column(name)) is not None)
         self._names = schema.names
+        self._spoken = _spoken(schema.names)
+        self._meant = {spoken: name for name, spoken in self._spoken.items()}
         fields = {f"f{i}": column for i, column in enumerate(schema.columns)}
         row = msgspec.defstruct(
             "Row",
@@ -49,7 +52,7 @@ class Contract:
                 (f, _type(c)) if c.required else (f, _type(c), None)
                 for f, c in sorted(fields.items(), key=lambda i: not i[1].required)
             ],
-            rename={f: c.name for f, c in fields.items()},
+            rename={f: self._spoken.get(c.name, c.name) for f, c in fields.items()},
             forbid_unknown_fields=schema.strict,
             gc=False,
         )
@@ -65,6 +68,8 @@ class Contract:
         Raises: RequestProblem 400 for what is not JSON, 422 for what breaks the contract.
         """
         try:
+            if self._spoken:
+                return self.convert(_PLAIN.decode(body).instances)
             request: Any = self._decoder.decode(body)
         except msgspec.ValidationError as error:
             raise self._problem(error) from None
@@ -78,6 +83,8 @@ class Contract:
         self, rows: Sequence[Mapping[str, Any]], *, from_text: bool = False
     ) -> tuple[Values, int, list[tuple[str, str]]]:
         """Do the same for rows that are decoded already; from_text: numbers and truth values may be text (CSV)."""
+        if self._spoken:
+            rows = [{self._spoken.get(name, name): value for name, value in row.items()} for row in rows]
         try:
             request: Any = msgspec.convert({"instances": rows}, self._decoder.type, strict=not from_text)
         except msgspec.ValidationError as error:
@@ -123,10 +130,28 @@ class Contract:
             reason = "one_of"
         elif ">=" in message or "<=" in message:
             reason = "between"
+        for spoken, meant in self._meant.items():
+            message, path, name = (text.replace(spoken, meant) for text in (message, path, name))
         column = name if name in self._names else ""
         return RequestProblem(
             422, "contract", f"{message[:300]} at {path[:200]}.", reason=reason, path=path[:200], column=column
         )
+
+
+class _Plain(msgspec.Struct):
+    """A request whose rows are not looked into yet."""
+
+    instances: Annotated[list[dict[str, Any]], msgspec.Meta(min_length=1, max_length=MAX_ROWS)]
+
+
+_PLAIN = msgspec.json.Decoder(_Plain)
+
+
+def _spoken(names: Sequence[str]) -> dict[str, str]:
+    """Return columns whose names msgspec cannot have as fields (quotes, backslashes, control characters) -> what stands for
+    them inside: their place, between characters of private use.
+    """
+    return {name: f"\ue000{i}\ue001" for i, name in enumerate(names) if _NOT_A_FIELD.search(name)}
 
 
 def _type(column: Column) -> Any:

@@ -143,9 +143,7 @@ def _predictions(
     request = {
         "artifact": str(context.services.artifact_path(artifact)),
         "digest": artifact,
-        "paths": data["paths"],
-        "format": data["format"],
-        "missing": data["missing"],
+        "paths": data["parquet"],
         "columns": data["columns"],
         "label": data["label"],
         "key": data["key"],

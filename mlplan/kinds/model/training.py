@@ -251,8 +251,13 @@ def accepted(number: str, version: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def data_document(address: str, context: Context, snapshot: str | None = None) -> dict[str, Any]:
-    """Return what a job needs to read a contract's pinned bytes. Raises: DiagnosticError when they are not there."""
+    """Return what a job needs to read a contract's pinned bytes: the files themselves, and as Parquet with its types.
+
+    Raises: DiagnosticError when they are not there or cannot be read.
+    """
+    from mlplan.data.engine import QueryFailed
     from mlplan.data.snapshot import Snapshot, verify
+    from mlplan.data.typed import typed_files
 
     record = context.record(address)
     if record is None or (snapshot is not None and record.attributes.get("snapshot") != snapshot):
@@ -263,10 +268,16 @@ def data_document(address: str, context: Context, snapshot: str | None = None) -
     if problems:
         raise DiagnosticError(*(p.at(address=address) for p in problems))
     contract = contract_of(context.desired(address))
+    try:
+        typed = typed_files(contract, pinned, context.root, context.services.cache)
+    except (QueryFailed, OSError) as error:
+        detail = f"The files of {address} cannot be read for the job: {error}"
+        raise DiagnosticError(
+            Diagnostic("source-unreadable", "Data file cannot be read", detail, address=address)
+        ) from error
     return {
         "paths": [str(path) for path in pinned.paths(context.root)],
-        "format": pinned.format,
-        "missing": list(contract.missing),
+        "parquet": [str(path) for path in typed],
         "label": contract.label,
         "key": list(contract.key),
         "columns": [column_document(c) for c in contract.columns.values()],

@@ -51,15 +51,10 @@ def as_table() -> pa.Table:
 
 def test_rows_and_files_make_the_same_frame(tmp_path: Path) -> None:
     pq.write_table(as_table(), tmp_path / "a.parquet")
-    (tmp_path / "a.csv").write_text(
-        "day,word,count,maybe,amount,flag,unsure,at\n"
-        "2013-01-01,a,1,2,1.25,true,false,2013-01-01T05:00:00\n2013-02-28,,-5,,,false,,\n"
-    )
     served = frame_of_rows(ROWS, COLUMNS)
     assert [str(dtype) for dtype in served.dtypes] == DTYPES
-    for form in ("parquet", "csv"):
-        trained = frame_of_table(read_table([tmp_path / f"a.{form}"], form, COLUMNS), COLUMNS)
-        pd.testing.assert_frame_equal(trained, served)
+    trained = frame_of_table(read_table([tmp_path / "a.parquet"], COLUMNS), COLUMNS)
+    pd.testing.assert_frame_equal(trained, served)
 
 
 def test_the_quick_way_to_a_frame_equals_the_public_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,7 +87,7 @@ def test_files_are_read_in_the_listed_order_in_bounded_batches(tmp_path: Path) -
         )
     column = Column("n", "integer")
     paths = [tmp_path / "z.parquet", tmp_path / "a.parquet"]
-    tables = list(batches(paths, "parquet", [column], rows=30))
+    tables = list(batches(paths, [column], rows=30))
     assert max(table.num_rows for table in tables) == 30
     assert pa.concat_tables(tables).column("n").to_pylist() == [*range(70), *range(100, 170)]
 
@@ -101,11 +96,8 @@ def test_files_are_read_in_the_listed_order_in_bounded_batches(tmp_path: Path) -
     ("name", "content", "code"),
     [
         ("a.parquet", b"PAR1 not really", "unreadable-data"),
-        ("a.csv", b"n\n1\n2,3\n", "unreadable-data"),
-        ("a.csv", b"m\n1\n", "missing-column"),
-        ("a.csv", b"n\n1\nx\n", "unreadable-data"),
-        ("a.csv", b"", "unreadable-data"),
-        ("gone.csv", None, "missing-data"),
+        ("a.parquet", b"", "unreadable-data"),
+        ("gone.parquet", None, "missing-data"),
     ],
 )
 def test_bad_files_are_named(tmp_path: Path, name: str, content: bytes | None, code: str) -> None:
@@ -113,8 +105,15 @@ def test_bad_files_are_named(tmp_path: Path, name: str, content: bytes | None, c
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(ArtifactError, match=name) as caught:
-        read_table([path], path.suffix[1:], [Column("n", "integer")])
+        read_table([path], [Column("n", "integer")])
     assert caught.value.code == code
+
+
+def test_a_column_that_is_not_there_is_named(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"m": [1]}), tmp_path / "a.parquet")
+    with pytest.raises(ArtifactError, match=r"a\.parquet does not have n") as caught:
+        read_table([tmp_path / "a.parquet"], [Column("n", "integer")])
+    assert caught.value.code == "missing-column"
 
 
 def test_a_missing_value_where_none_is_allowed_is_refused(tmp_path: Path) -> None:
@@ -126,5 +125,5 @@ def test_a_missing_value_where_none_is_allowed_is_refused(tmp_path: Path) -> Non
 def test_a_column_that_would_lose_digits_is_refused(tmp_path: Path) -> None:
     pq.write_table(pa.table({"n": [1.5, 2.0]}), tmp_path / "a.parquet")
     with pytest.raises(ArtifactError, match="without loss") as caught:
-        read_table([tmp_path / "a.parquet"], "parquet", [Column("n", "integer")])
+        read_table([tmp_path / "a.parquet"], [Column("n", "integer")])
     assert caught.value.code == "wrong-type"

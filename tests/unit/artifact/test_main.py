@@ -29,7 +29,6 @@ def predict_request(sealed: Any, folder: Path, **changes: Any) -> dict[str, Any]
         "artifact": str(sealed.path),
         "digest": sealed.digest,
         "paths": [str(data), str(data)],
-        "format": "parquet",
         "columns": COLUMNS,
         "label": "late",
         "key": ["flight"],
@@ -79,7 +78,6 @@ def test_predictions_keep_the_row_order_and_carry_label_slices_and_key(sealed: A
         ({"paths": []}, "no-rows"),
         ({"digest": "sha256:" + "0" * 64}, "artifact-altered"),
         ({"artifact": "/nowhere"}, "artifact-altered"),
-        ({"format": "orc"}, "unreadable-data"),
     ],
 )
 def test_predict_says_what_is_wrong_and_leaves_no_file(sealed: Any, tmp_path: Path, changes: Any, code: str) -> None:

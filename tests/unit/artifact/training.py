@@ -42,7 +42,7 @@ def make_table(rows: int = 400, seed: int = 0) -> Any:
     )
 
 
-def write_job(folder: Path, paths: list[Path], task: str = "binary_classification", form: str = "parquet") -> Path:
+def write_job(folder: Path, paths: list[Path], task: str = "binary_classification") -> Path:
     """Write the job.json of a training run and return its path."""
     document = {
         "model": "model.flights",
@@ -52,7 +52,7 @@ def write_job(folder: Path, paths: list[Path], task: str = "binary_classificatio
         "data": {
             "train": {
                 "paths": [str(p) for p in paths],
-                "format": form,
+                "parquet": [str(p) for p in paths],
                 "label": "late",
                 "key": ["flight"],
                 "columns": COLUMNS,

@@ -295,3 +295,9 @@ def test_every_mistake_of_a_contract_is_reported_at_once() -> None:
     for said in ("nope", "time names", "min_rows", "xls", "has no order", "at least one value", '"text" is not a type',
                  "only strings have patterns", "upper and lower case", "cannot take mean", "exactly one of", "modus"):  # fmt: skip
         assert said in text, said
+
+
+def test_a_wrong_value_in_a_text_file_hides_no_other_failure(folder: Any) -> None:
+    folder.write("d.csv", "k,v\n1,1\n1,2\nx,3\n")
+    fails = folder.fails("d.csv", {"k": {"type": "int", "unique": True}, "v": {"type": "int", "between": [0, 2]}})
+    assert len(fails) == 3, list(fails)

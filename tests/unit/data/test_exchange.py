@@ -55,6 +55,14 @@ def test_missing_values_keys_and_personal_columns_are_seen(tmp_path: Path) -> No
     assert arguments["columns"]["amount"]["between"] is None
 
 
+def test_codes_with_leading_zeros_are_text_and_moments_keep_their_zone(tmp_path: Path) -> None:
+    columns = inferred(
+        tmp_path,
+        "zip,at,local,n\n00123,2024-01-02T03:04:05Z,2024-01-02 03:04:05,0.5\n99999,2024-01-02T03:04:05+02:00,2024-01-02 03:04:06,0\n",
+    )["columns"]
+    assert [column["type"] for column in columns.values()] == ["string", "timestamptz", "timestamp", "float"]
+
+
 def test_a_marker_in_columns_of_numbers_stands_for_no_value_in_all(tmp_path: Path) -> None:
     arguments = inferred(tmp_path, "id,n,at,word\na,1,2024-01-02,NA\nb,NA,?,x\nc,3,2024-01-03,-\n")
     assert arguments["missing"] == ["NA", "?"]

@@ -23,6 +23,7 @@ TWO = {"a": "string", "b": "string"}
         ("a,b\n1,ü\n".encode("latin-1"), "line 2 is not text in UTF-8"),
         ("a,b\n1,2\n".encode("utf-16"), "UTF-16"),
         (b"a,a\n1,2\n", "names a column twice: a"),
+        (b"a,A\n1,2\n", "upper and lower case are not told apart"),
         (b"report\na,b\n1,2\n", "the header names 1 columns"),
         (b"PAR1xxxx", "a Parquet file"),
         (b"a\0,b\n1,2\n", "zero byte"),

@@ -139,3 +139,20 @@ def test_a_moment_that_numpy_cannot_hold_is_the_clients_mistake() -> None:
     with pytest.raises(RequestProblem) as caught:
         predict(values, rows)
     assert (caught.value.status, caught.value.reason) == (422, "type")
+
+
+@pytest.mark.parametrize("name", ['say "x"', "back\\slash", "two\nlines"])
+def test_columns_may_have_names_that_fields_cannot_have(name: str) -> None:
+    made = contract({"name": name, "type": "int"}, {"name": "t", "type": "timestamp"}, {"name": "plain", "type": "int"})
+    row = {name: 1, "t": "2013-01-01T05:00:00", "plain": 2}
+    values, rows, _ = decode(made, row)
+    assert (rows, values[name], values["plain"]) == (1, (1,), (2,))
+    assert made.convert([{**row, name: "1", "plain": "2"}], from_text=True)[0] == values
+    said = problem(made, {**row, name: "x"})
+    assert (said.reason, said.column) == ("type", name)
+    said = problem(made, {"t": row["t"], "plain": 2})
+    assert (said.reason, said.column) == ("missing", name)
+    assert problem(made, {**row, "more": 1}).reason == "extra"
+    with pytest.raises(RequestProblem) as caught:
+        made.decode(b'{"instances": [[1]]}')
+    assert caught.value.status == 422
