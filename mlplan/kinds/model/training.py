@@ -255,7 +255,7 @@ def data_document(address: str, context: Context, snapshot: str | None = None) -
 
     Raises: DiagnosticError when they are not there or cannot be read.
     """
-    from mlplan.data.engine import QueryFailed
+    from mlplan.data.failure import QueryFailed
     from mlplan.data.snapshot import Snapshot, verify
     from mlplan.data.typed import typed_files
 
