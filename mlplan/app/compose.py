@@ -16,11 +16,12 @@ from mlplan.app import backend
 from mlplan.app.encryption import keyring
 from mlplan.config.load import load
 from mlplan.config.program import Program
+from mlplan.config.variables import NOT_GIVEN
 from mlplan.engine.kind import Kind
 from mlplan.engine.plan import World
 from mlplan.kinds.services import Services
 from mlplan.lang.diagnostic import Diagnostic, DiagnosticError, suggestion
-from mlplan.lang.values import Secret
+from mlplan.lang.values import Secret, Unknown
 from mlplan.ledger.encrypted import EncryptedStore
 from mlplan.ledger.keys import Keyring
 from mlplan.ledger.rescue import Rescue
@@ -93,11 +94,13 @@ def schemas() -> dict[str, BlockSchema]:
     return {name: kind.schema for name, kind in kinds().items() if name != "deployment"}
 
 
-def open_project(settings: Settings, *, isolated: bool = False, anywhere: bool = False) -> Project:
+def open_project(
+    settings: Settings, *, isolated: bool = False, anywhere: bool = False, lenient: bool = False
+) -> Project:
     """Load the files and wire everything to them. Raises: DiagnosticError with every mistake in the files, or backend-changed.
 
     isolated: keep the state in the project's own folder, whatever `backend` and `encryption` say: for runs in a copy.
-    anywhere: the backend may be another one than when the project was initialised.
+    anywhere: the backend may be another one than when the project was initialised. lenient: variables need no values.
     """
     program, diagnostics = load(
         settings.root,
@@ -106,7 +109,9 @@ def open_project(settings: Settings, *, isolated: bool = False, anywhere: bool =
         variable_files=settings.variable_files,
         environment=settings.environment,
         workspace=settings.workspace,
+        lenient=lenient,
     )
+    diagnostics = [d for d in diagnostics if not lenient or NOT_GIVEN not in d.detail]
     if program is None or any(d.is_error for d in diagnostics):
         raise DiagnosticError(*diagnostics)
     pins = LockPins(settings.root)
@@ -149,6 +154,10 @@ def open_store(program: Program, settings: Settings, keys: Keyring | None = None
     values, diagnostics = program.backend_settings(factory.schema)
     if any(d.is_error for d in diagnostics):
         raise DiagnosticError(*diagnostics)
+    for argument, value in values.items():
+        if isinstance(value, Unknown):
+            detail = f"The argument {argument} of the backend is {value.origin}. Give it with --var, --var-file or MLPLAN_VAR_…"
+            raise DiagnosticError(Diagnostic("missing-variable", "A variable has no value", detail))
     place = backend.place_of(program, name, factory, values, settings.root)
     return make_store(name, values, settings, keys), place
 

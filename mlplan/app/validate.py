@@ -7,6 +7,7 @@ from typing import cast
 from mlplan.app.compose import DEFAULT_STORE, Settings, kinds, plug_in, schemas
 from mlplan.config.load import load
 from mlplan.config.program import Program
+from mlplan.config.variables import NOT_GIVEN
 from mlplan.engine.triggers import without_effects
 from mlplan.engine.types import Desired
 from mlplan.lang.diagnostic import Diagnostic, DiagnosticError
@@ -16,7 +17,7 @@ from mlplan.spi.store import StoreFactory
 
 
 def validate(settings: Settings) -> tuple[Diagnostic, ...]:
-    """Return all diagnostics of the files, by place."""
+    """Return all diagnostics of the files, by place. Values of variables are not needed; what needs them is not looked at."""
     program, found = load(
         settings.root,
         schemas=schemas(),
@@ -24,6 +25,7 @@ def validate(settings: Settings) -> tuple[Diagnostic, ...]:
         variable_files=settings.variable_files,
         environment=settings.environment,
         workspace=settings.workspace,
+        lenient=True,
     )
     if program is None:
         return tuple(sorted_diagnostics(found))
@@ -32,7 +34,7 @@ def validate(settings: Settings) -> tuple[Diagnostic, ...]:
     more += [*program.postconditions(lambda _: None), *program.checks(lambda _: None)]
     # What was told while loading makes the same expression fail again.
     fresh = [d for d in more if d.span is None or (d.span.path, d.span.start) not in told]
-    return tuple(sorted_diagnostics([*found, *fresh]))
+    return tuple(sorted_diagnostics([d for d in (*found, *fresh) if NOT_GIVEN not in d.detail]))
 
 
 def _instances(program: Program) -> list[Diagnostic]:

@@ -87,11 +87,11 @@ def settings(
     return Settings(root, variables, tuple(var_file or ()), dict(os.environ), name)
 
 
-def project(given: Settings, *, anywhere: bool = False) -> Project:
-    """Return the wired project, after showing its warnings. anywhere: its backend may have changed."""
+def project(given: Settings, *, anywhere: bool = False, lenient: bool = False) -> Project:
+    """Return the wired project, after showing its warnings. anywhere: its backend may have changed. lenient: see `open_project`."""
     from mlplan.app.compose import open_project
 
-    opened = open_project(given, anywhere=anywhere)
+    opened = open_project(given, anywhere=anywhere, lenient=lenient)
     if opened.warnings:
         errors.show(opened.warnings, opened.program.sources)
     return opened

@@ -75,7 +75,12 @@ def init(
     given = settings(chdir, var, var_file, workspace, no_color)
     for module in install(given, upgrade):
         sys.stderr.write(f"Module {module.source}: {module.commit[:12]}{' (pinned)' if module.new else ''}.\n")
-    opened = project(given, anywhere=True)
+    if not any(given.root.glob("*.mlplan.hcl")):
+        sys.stderr.write(
+            f"{given.root} has no *.mlplan.hcl file yet: there is nothing to set up. Write one, then run mlplan init again.\n"
+        )
+        return 0
+    opened = project(given, anywhere=True, lenient=True)
     made = use_case(opened, move=migrate_state, anew=reconfigure, timeout=seconds(lock_timeout))
     errors.show(made.warnings)
     for name, moved in made.moved.items():

@@ -10,12 +10,19 @@ import typer
 
 from mlplan.app import explain as explaining
 from mlplan.app import run as use_cases
+from mlplan.cli import errors
 from mlplan.cli.catalogue import add
 from mlplan.cli.completing import decided
-from mlplan.cli.options import Chdir, Json, NoColor, Var, VarFile, Workspace, project, settings, write_file
+from mlplan.cli.options import Chdir, Json, NoColor, Var, VarFile, Workspace, invalid, project, settings, write_file
 from mlplan.cli.terminal import stdout_style
 from mlplan.engine.kind import Options
 from mlplan.lang.diagnostic import Diagnostic, DiagnosticError, suggestion
+
+NO_OUTPUTS = Diagnostic(
+    "no-outputs", "There are no outputs",
+    "The state has no outputs: none is declared, or nothing was applied since they are. Declare them in output blocks and apply.",
+    "warning",
+)  # fmt: skip
 
 
 def register(application: typer.Typer) -> None:
@@ -87,17 +94,25 @@ def show(
 
 def output(
     name: Annotated[str | None, typer.Argument(help="One output; left out, all.")] = None,
-    chdir: Chdir = Path(), workspace: Workspace = "", json: Json = False,
-    raw: Annotated[bool, typer.Option("--raw", help="The bare value, for scripts.")] = False,
+    chdir: Chdir = Path(), var: Var = [], var_file: VarFile = [], workspace: Workspace = "", json: Json = False,  # noqa: B006
+    raw: Annotated[bool, typer.Option("--raw", help="The bare value of one output, without quotes and line end, for scripts.")] = False,
+    no_color: NoColor = False,
 ) -> int:  # fmt: skip
-    """Print outputs of the last apply."""
+    """Print outputs of the last apply. With --json and no name, each with its type and whether it is sensitive."""
     from mlplan.report.json_text import dumps
-    from mlplan.report.plan_text import value_text
+    from mlplan.report.output_text import output_json, raw_text, value_of
 
-    outputs = use_cases.read_state(project(settings(chdir, workspace=workspace))).outputs
+    given = settings(chdir, var, var_file, workspace, no_color)
+    outputs = use_cases.read_state(project(given, lenient=True)).outputs
     if name is None:
-        lines = dumps(dict(outputs)) if json else "\n".join(f"{k} = {value_text(v)}" for k, v in outputs.items())
-        sys.stdout.write(lines + "\n" if lines else "")
+        if raw:
+            raise DiagnosticError(invalid("--raw prints one output: name it."))
+        if json:
+            sys.stdout.write(dumps({k: output_json(v) for k, v in outputs.items()}) + "\n")
+        elif outputs:
+            sys.stdout.writelines(f"{k} = {value_of(v)}\n" for k, v in outputs.items())
+        else:
+            errors.show((NO_OUTPUTS,))
         return 0
     if name not in outputs:
         detail = f'There is no output "{name}". Known: {", ".join(outputs) or "none; apply first"}.'
@@ -105,14 +120,10 @@ def output(
             Diagnostic("unknown-output", "There is no such output", detail, hint=suggestion(name, outputs))
         )
     value: Any = outputs[name]
-    shown = (
-        str(value)
-        if raw and isinstance(value, str | int | float)
-        else dumps(value, indent=False)
-        if json or raw
-        else value_text(value)
-    )
-    sys.stdout.write(shown + "\n")
+    if raw:
+        sys.stdout.write(raw_text(name, value))
+    else:
+        sys.stdout.write((dumps(value, indent=False) if json else value_of(value)) + "\n")
     return 0
 
 

@@ -17,11 +17,13 @@ from mlplan.config.names import Names, Node, What
 from mlplan.config.program import Instance
 from mlplan.config.scopes import Evaluation, Item, ModuleScope, Surroundings, counted, keyed
 from mlplan.config.strict import problem
+from mlplan.config.variables import NOT_GIVEN
 from mlplan.lang.diagnostic import Diagnostic, DiagnosticError
 from mlplan.lang.evaluate import evaluate
 from mlplan.lang.reference import as_traversal
 from mlplan.lang.source import Span
 from mlplan.lang.syntax import AttributeStep, Expr, IndexStep, Traversal
+from mlplan.lang.types import NUMBER, STRING
 from mlplan.lang.values import Entity, MapValue, Secret, SetValue, Unknown, Value
 
 MOST_INSTANCES = 100_000
@@ -32,6 +34,12 @@ _SUMMARIES = {
     "invalid-for-each": "This for_each cannot be used",
     "invalid-provider": "This is no provider",
 }
+
+_SOME: Mapping[str, Value] = {
+    "each": {"key": Unknown(STRING, NOT_GIVEN), "value": Unknown(origin=NOT_GIVEN)},
+    "count": {"index": Unknown(NUMBER, NOT_GIVEN)},
+}
+"""What `each` and `count` mean in a block of which nobody knows how many there are."""
 
 
 class Expander:
@@ -117,6 +125,15 @@ class Expander:
                     dependencies, provider, lifecycle,
                 )  # fmt: skip
         except DiagnosticError as error:
+            if all(NOT_GIVEN in d.detail for d in error.diagnostics):
+                # How many there are is not known; what stands in the block can be looked at all the same.
+                self.instances.append(
+                    Instance(
+                        address, resource.kind, resource.name, None, resource, _SOME, around, (), None,
+                        self._lifecycle(resource),
+                    )
+                )  # fmt: skip
+                return
             self.problems += [d.at(resource.span, address) for d in error.diagnostics]
             return
         around.instances[resource.address] = made

@@ -28,26 +28,28 @@ LOCK_FILE = "mlplan.lock.hcl"
 
 def load(
     root: Path, *, schemas: Mapping[str, BlockSchema], variables: Mapping[str, str], variable_files: Sequence[Path],
-    environment: Mapping[str, str], workspace: str = "default",
+    environment: Mapping[str, str], workspace: str = "default", lenient: bool = False,
 ) -> tuple[Program | None, list[Diagnostic]]:  # fmt: skip
     """Return the program of a folder and all diagnostics.
 
     The program is None when the files cannot be made sense of. With errors it may still be there, so that the rest can be
-    looked at: what has a mistake is unknown in it. It must not be planned.
+    looked at: what has a mistake is unknown in it. It must not be planned. lenient: variables need no values, and a folder no files.
     """
     with collector_at_rest():
-        return _load(root, schemas, variables, variable_files, environment, workspace)
+        return _load(root, schemas, variables, variable_files, environment, workspace, lenient)
 
 
 def _load(
     root: Path, schemas: Mapping[str, BlockSchema], variables: Mapping[str, str], variable_files: Sequence[Path],
-    environment: Mapping[str, str], workspace: str,
+    environment: Mapping[str, str], workspace: str, lenient: bool,
 ) -> tuple[Program | None, list[Diagnostic]]:  # fmt: skip
     lock, problems = read_lock(root / LOCK_FILE)
     reader = TreeReader(root, tuple(schemas), lock.modules)
     top = reader.read()
     problems += reader.problems
     sources = reader.files.sources
+    if top is None and lenient:
+        return None, problems
     if top is None:
         detail = f"{root} has no *.mlplan.hcl file. Write one, or name another folder with --chdir."
         return None, [*problems, Diagnostic("no-files", "There is nothing to plan", detail)]
@@ -55,7 +57,7 @@ def _load(
     problems += wrong
     if reader.broken or has_errors(wrong):
         return None, problems
-    values, wrong = resolve(top.module, given, root)
+    values, wrong = resolve(top.module, given, root, lenient=lenient)
     problems += wrong
     names = read_names(top, frozenset(schemas), sources)
     problems += names.problems

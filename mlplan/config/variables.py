@@ -18,7 +18,7 @@ from mlplan.lang.parse import parse, parse_expression
 from mlplan.lang.scope import Scope
 from mlplan.lang.source import SourceFile, Span
 from mlplan.lang.syntax import Expr, Literal
-from mlplan.lang.values import Value, from_python, secret
+from mlplan.lang.values import Unknown, Value, from_python, secret
 
 PREFIX = "MLPLAN_VAR_"
 
@@ -92,12 +92,25 @@ def _read_json(source: SourceFile) -> tuple[dict[str, Given], list[Diagnostic]]:
         return {}, [unreadable(source.path, f"it is no JSON object of values ({error})")]
 
 
-def resolve(module: Module, given: Mapping[str, Given], root: Path) -> tuple[dict[str, Value], list[Diagnostic]]:
-    """Return the value of every declared variable, and what is wrong: undeclared, missing, of the wrong type, null."""
+NOT_GIVEN = "known once a value is given"
+"""Origin of variables without a value, where values are not needed."""
+
+
+def resolve(
+    module: Module, given: Mapping[str, Given], root: Path, *, lenient: bool = False
+) -> tuple[dict[str, Value], list[Diagnostic]]:
+    """Return the value of every declared variable, and what is wrong: undeclared, missing, of the wrong type, null.
+
+    lenient: a variable without a value is unknown, and nothing is wrong with that.
+    """
     values: dict[str, Value] = {}
     problems = [_undeclared(name, item, module) for name, item in given.items() if _counts(name, item, module)]
     scope = Scope({}, root=root)
     for variable in module.variables.values():
+        if lenient and variable.name not in given and variable.default is None:
+            unknown = Unknown(variable.type, f"{NOT_GIVEN} to var.{variable.name}")
+            values[variable.name] = secret(unknown) if variable.sensitive or variable.ephemeral else unknown
+            continue
         try:
             values[variable.name] = _value(variable, given.get(variable.name), scope)
         except DiagnosticError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -11,6 +12,10 @@ from mlplan.lang.hidden import hide
 from mlplan.lang.source import SourceFile
 from mlplan.report.safe import safe_text
 from mlplan.report.style import Style
+
+MOST_LINES = 20
+"""Of source in a snippet."""
+_HEADER = re.compile(r'([A-Za-z_][\w-]*(?:\s+"[^"]*")*)\s*\{')
 
 
 def diagnostics_text(diagnostics: Iterable[Diagnostic], sources: Mapping[str, SourceFile], style: Style) -> str:
@@ -68,26 +73,63 @@ def _values_only(path: str) -> bool:
 
 
 def diagnostic_json(diagnostic: Diagnostic, sources: Mapping[str, SourceFile]) -> dict[str, Any]:
-    """Return a diagnostic as plain JSON; places count from 1."""
+    """Return a diagnostic in the form of Terraform's JSON, with our code and hint; places count from 1, bytes from 0."""
     document: dict[str, Any] = {
-        "code": diagnostic.code,
         "severity": diagnostic.severity,
+        "code": diagnostic.code,
         "summary": diagnostic.summary,
         "detail": hide(diagnostic.detail),
-        "address": diagnostic.address,
-        "hint": hide(diagnostic.hint) if diagnostic.hint else diagnostic.hint,
-        "values": [{"reference": name, "value": hide(value)} for name, value in diagnostic.values],
-        "range": None,
-        "snippet": None,
     }
+    if diagnostic.hint:
+        document["hint"] = hide(diagnostic.hint)
+    if diagnostic.address:
+        document["address"] = diagnostic.address
     span = diagnostic.span
     source = sources.get(span.path) if span else None
-    if span is not None and source is not None:
-        (line, column), (end_line, end_column) = source.line_column(span.start), source.line_column(span.end)
-        document["range"] = {
-            "filename": span.path,
-            "start": {"line": line, "column": column, "offset": span.start},
-            "end": {"line": end_line, "column": end_column, "offset": span.end},
-        }
-        document["snippet"] = None if _values_only(span.path) else hide(source.line(line))
+    if span is None or source is None:
+        return document
+    document["range"] = {
+        "filename": span.path,
+        "start": _point(source, span.start),
+        "end": _point(source, span.end),
+    }
+    if not _values_only(span.path):
+        document["snippet"] = _snippet(diagnostic, source, span.start, span.end)
     return document
+
+
+def _point(source: SourceFile, offset: int) -> dict[str, int]:
+    line, column = source.line_column(offset)
+    return {"line": line, "column": column, "byte": _bytes(source.text[:offset])}
+
+
+def _snippet(diagnostic: Diagnostic, source: SourceFile, start: int, end: int) -> dict[str, Any]:
+    (first, column), (last, _) = source.line_column(start), source.line_column(end)
+    lines = [source.line(number) for number in range(first, min(last, first + MOST_LINES) + 1)]
+    code = "\n".join(lines)
+    begin = start - column + 1
+    stop = min(end - begin, len(code))
+    return {
+        "context": _context(source, first),
+        "code": hide(code),
+        "start_line": first,
+        "highlight_start_offset": _bytes(code[: column - 1]),
+        "highlight_end_offset": _bytes(code[: max(stop, column - 1)]),
+        "values": [{"traversal": name, "statement": f"is {hide(value)}"} for name, value in diagnostic.values],
+    }
+
+
+def _context(source: SourceFile, number: int) -> str | None:
+    """Return the header of the block that a line lies in, as it is written; None at the top of a file."""
+    for above in range(number, 0, -1):
+        line = source.line(above)
+        if above < number and line.startswith("}"):
+            return None
+        header = _HEADER.match(line)
+        if header is not None:
+            return header[1].strip()
+    return None
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass"))

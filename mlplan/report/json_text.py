@@ -14,6 +14,8 @@ from mlplan.ledger.records import State
 from mlplan.report.diagnostics import diagnostic_json
 
 FORMAT_VERSION = "0.1"
+VALIDATE_VERSION = "1.0"
+"""Of what `validate --json` says: the form of Terraform's."""
 
 
 def state_json(state: State) -> dict[str, Any]:
@@ -43,7 +45,7 @@ def diagnostics_json(diagnostics: tuple[Diagnostic, ...], sources: Mapping[str, 
     """Return the result of `validate`."""
     errors = sum(d.is_error for d in diagnostics)
     return {
-        "format_version": FORMAT_VERSION,
+        "format_version": VALIDATE_VERSION,
         "valid": errors == 0,
         "error_count": errors,
         "warning_count": len(diagnostics) - errors,

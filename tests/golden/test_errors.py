@@ -28,6 +28,7 @@ ELSEWHERE = {
     "file-too-large": "tests/unit/lang",
     "file-unreadable": "tests/unit/config: a file that is no text",
     "module-fetch-failed": "tests/unit/config: needs a repository",
+    "missing-variable": "tests/unit/config: validate needs no values",
     "nesting-too-deep": "tests/unit/lang",
     "no-files": "tests/unit/config: needs a folder without files",
     "statement-too-long": "tests/unit/lang",
