@@ -18,7 +18,7 @@ CASES = {
     "reference": 'variable "a" {}\noutput "o" {\n  value = upper(var.missing)\n}\n',
     "arguments": 'locals {\n  é = "é"\n}\noutput "o" {\n  value = "é${upper("a", "b")}"\n}\n',
     "operand": 'locals {\n  s = [1]\n}\noutput "o" {\n  value = local.s + 1\n}\n',
-    "unknown-for-each": 'variable "a" {\n  type = set(string)\n}\nenvironment "x" {\n  for_each    = var.a\n  description = upper(each.value, 1)\n}\n',
+    "unknown-for-each": 'variable "a" {\n  type = set(string)\n}\nenvironment "x" {\n  for_each    = var.a\n  description = upper(each.key, 1)\n}\n',
     "duplicate": 'output "a" {\n  value = 1\n}\noutput "a" {\n  value = 2\n}\n',
     "syntax": 'output "a" {\n  value = 1 +\n}\n',
     "empty": None,
