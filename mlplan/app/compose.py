@@ -33,6 +33,7 @@ from mlplan.spi.store import Store, StoreFactory
 
 DEFAULT_PROVIDER = "local"
 DEFAULT_STORE = "local"
+DEFAULT_WORKSPACE = "default"
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ def open_project(
     diagnostics = [d for d in diagnostics if not lenient or NOT_GIVEN not in d.detail]
     if program is None or any(d.is_error for d in diagnostics):
         raise DiagnosticError(*diagnostics)
-    pins = LockPins(settings.root)
+    pins = LockPins(settings.root, settings.workspace)
     keys = None if isolated else keyring(program.encryption, settings.root, settings.environment)
     store, place = open_store(replace(program, backend=None) if isolated else program, settings, keys)
     before = backend.remembered(settings.root) if not anywhere and not isolated else None
@@ -252,33 +253,48 @@ class Providers:
 
 
 class LockPins:
-    """The pins in `mlplan.lock.hcl`, read once, written at every change."""
+    """The pins of one workspace in `mlplan.lock.hcl`, read once, written at every change; those of others stay as they are."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, workspace: str = DEFAULT_WORKSPACE) -> None:
         from mlplan.config.lock import read_lock
 
         self._path = root / "mlplan.lock.hcl"
+        self._workspace = workspace
         self._changing = threading.Lock()  # steps of several contracts end at the same time
         self._before: Mapping[str, str] = {}
         self._lock, diagnostics = read_lock(self._path)
         if any(d.is_error for d in diagnostics):
             raise DiagnosticError(*diagnostics)
 
+    @property
+    def _own(self) -> dict[str, Mapping[str, Any]]:
+        return {address: values for (address, name), values in self._lock.pins.items() if name == self._workspace}
+
     def get(self, address: str) -> Mapping[str, Any] | None:
         """Return what is pinned for an address, under its old one when it is about to move."""
-        return self._lock.pins.get(address) or self._lock.pins.get(self._before.get(address, address))
+        pins = self._lock.pins
+        before = self._before.get(address, address)
+        return pins.get((address, self._workspace)) or pins.get((before, self._workspace))
 
     def put(self, address: str, values: Mapping[str, Any]) -> None:
         """Pin; written to the lock file at once."""
         with self._changing:
-            if self._lock.pins.get(address) != dict(values):
-                self._write({**self._lock.pins, address: dict(values)})
+            own = self._own
+            if own.get(address) != dict(values):
+                self._write({**own, address: dict(values)})
 
     def drop(self, address: str) -> None:
         """Take the pin of an address out."""
         with self._changing:
-            if address in self._lock.pins:
-                self._write({a: v for a, v in self._lock.pins.items() if a != address})
+            own = self._own
+            if own.pop(address, None) is not None:
+                self._write(own)
+
+    def clear(self) -> None:
+        """Take out every pin of the workspace."""
+        with self._changing:
+            if self._own:
+                self._write({})
 
     def follow(self, moves: Mapping[str, str]) -> None:
         """Look for pins under the old addresses of what is about to move; nothing is written."""
@@ -287,18 +303,23 @@ class LockPins:
     def move(self, moves: Mapping[str, str]) -> None:
         """Give pins other addresses, as records get them."""
         with self._changing:
-            pins = {moves.get(address, address): values for address, values in self._lock.pins.items()}
-            if pins != self._lock.pins:
+            own = self._own
+            pins = {moves.get(address, address): values for address, values in own.items()}
+            if pins != own:
                 self._write(pins)
 
     def digest(self) -> str:
-        """Return the digest of all pins."""
+        """Return the digest of all pins of the workspace."""
         from mlplan.ledger.evidence import digest_of
 
-        return digest_of({address: dict(values) for address, values in self._lock.pins.items()})
+        return digest_of({address: dict(values) for address, values in self._own.items()})
 
-    def _write(self, pins: Mapping[str, Mapping[str, Any]]) -> None:
-        from mlplan.config.lock import write_lock
+    def _write(self, own: Mapping[str, Mapping[str, Any]]) -> None:
+        from mlplan.config.lock import read_lock, write_lock
 
-        self._lock = replace(self._lock, pins=pins)
+        now, problems = read_lock(self._path)  # another workspace may have pinned since
+        kept = self._lock if problems else now
+        others = {pin: values for pin, values in kept.pins.items() if pin[1] != self._workspace}
+        mine = {(address, self._workspace): values for address, values in own.items()}
+        self._lock = replace(self._lock, pins={**others, **mine})
         write_lock(self._path, self._lock)

@@ -75,6 +75,7 @@ def delete(project: Project, force: bool) -> int:
             )
             raise DiagnosticError(Diagnostic("workspace-not-empty", "This workspace is not empty", detail))
         store.remove(lock)
+        project.pins.clear()
     finally:
         lock.release()
     return len(records)

@@ -20,14 +20,17 @@ HEADER = """# Written by mlplan; commit it. It pins what the last apply used, so
 """
 
 
+Pin = tuple[str, str]
+"""Address and workspace: each workspace pins what its own last apply used."""
+DEFAULT = "default"
 COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 
 
 @dataclass(frozen=True)
 class Lock:
-    """What the file pins. pins: snapshots and the like by address; modules: commits by git source as written."""
+    """What the file pins. pins: snapshots and the like by address and workspace; modules: commits by git source as written."""
 
-    pins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    pins: Mapping[Pin, Mapping[str, Any]] = field(default_factory=dict)
     modules: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -42,10 +45,11 @@ def read_lock(path: Path) -> tuple[Lock, list[Diagnostic]]:
     body, problems = parse(SourceFile(path.name, text))
     if problems:
         return Lock(), [_damaged(path, problems[0].detail or problems[0].summary)]
-    pins: dict[str, dict[str, Any]] = {}
+    pins: dict[Pin, dict[str, Any]] = {}
     modules: dict[str, str] = {}
     for block in body.blocks:
-        if block.type not in ("pin", "module") or len(block.labels) != 1 or block.body.blocks:
+        labels = {"pin": (1, 2), "module": (1,)}.get(block.type, ())
+        if len(block.labels) not in labels or block.body.blocks:
             return Lock(), [_damaged(path, f'it holds "{block.type}", which is no pin')]
         values = {}
         for name, attribute in block.body.attributes.items():
@@ -53,7 +57,7 @@ def read_lock(path: Path) -> tuple[Lock, list[Diagnostic]]:
                 return Lock(), [_damaged(path, f"{name} is no plain value")]
             values[name] = to_python(attribute.expr.value)
         if block.type == "pin":
-            pins[block.labels[0]] = values
+            pins[block.labels[0], block.labels[1] if len(block.labels) > 1 else DEFAULT] = values
         elif COMMIT.fullmatch(str(values.get("commit"))):
             modules[block.labels[0]] = values["commit"]
         else:
@@ -68,7 +72,10 @@ def write_lock(path: Path, lock: Lock) -> None:
         return
     modules = {source: {"commit": commit} for source, commit in lock.modules.items()}
     blocks = [_block("module", source, modules[source]) for source in sorted(modules)]
-    blocks += [_block("pin", address, lock.pins[address]) for address in sorted(lock.pins)]
+    blocks += [
+        _block("pin", address, lock.pins[address, workspace], *([workspace] if workspace != DEFAULT else []))
+        for address, workspace in sorted(lock.pins)
+    ]
     temporary = path.with_name(path.name + ".tmp")
     with temporary.open("w", encoding="utf-8") as file:
         file.write(HEADER + "\n" + "\n\n".join(blocks) + "\n")
@@ -77,10 +84,10 @@ def write_lock(path: Path, lock: Lock) -> None:
     temporary.replace(path)
 
 
-def _block(what: str, label: str, values: Mapping[str, Any]) -> str:
+def _block(what: str, label: str, values: Mapping[str, Any], *more: str) -> str:
     width = max((len(name) for name in values), default=0)
     lines = [f"  {name:<{width}} = {_literal(values[name])}" for name in sorted(values)]
-    return "\n".join([f"{what} {_literal(label)} {{", *lines, "}"])
+    return "\n".join([f"{' '.join([what, *map(_literal, (label, *more))])} {{", *lines, "}"])
 
 
 def _literal(value: Any) -> str:

@@ -227,12 +227,7 @@ class ModelKind:
             notes.append(("cost", f"about {mean:.0f} s of training (last {len(seconds)} runs: {last} s)"))
         if not case.desired.arguments.get("gate"):
             notes.append(("gates", "none: what is trained will be served unjudged"))
-        live = (
-            f"v{case.prior['version']} keeps all traffic, exit 3"
-            if case.prior.get("version")
-            else "nothing is served, exit 3"
-        )
-        notes.append(("if a gate says no", live))
+        notes.append(("if a gate says no", f"{_stays(case, view)}, exit 3"))
         return Change(
             address,
             self.name,
@@ -292,6 +287,25 @@ def short(digest: Any) -> str | None:
 def _version_of(prior: Mapping[str, Any], digest: str) -> str | None:
     versions: Mapping[str, Any] = prior.get("versions") or {}
     return next((number for number, v in reversed(list(versions.items())) if v["recipe"] == digest), None)
+
+
+def _stays(case: _Case, view: View) -> str:
+    """Return what goes on when the new version is refused: what is live now, which may not be the version accepted last."""
+    live: dict[str, str] = {}
+    for reference in case.desired.arguments.get("deploy_to") or ():
+        name = short_name(reference.address, case.desired.address)
+        record = view.record(f"{case.desired.address}.deployment{key_text(name)}")
+        version = ((record.attributes.get("live") or {}) if record is not None else {}).get("version")
+        if version is not None:
+            live[name] = version
+    if len(set(live.values())) == 1:
+        return f"{next(iter(live.values()))} keeps all traffic"
+    if live:
+        return f"what is live keeps all traffic ({', '.join(f'{name} {version}' for name, version in live.items())})"
+    if case.desired.arguments.get("deploy_to"):
+        return "nothing is served"
+    accepted = case.prior.get("version")
+    return f"v{accepted} stays accepted" if accepted else "nothing is accepted"
 
 
 def _planned_snapshot(address: str, view: View) -> Any:
