@@ -11,7 +11,8 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ from mlplan.lang.diagnostic import Diagnostic, DiagnosticError
 
 PROJECT = "/project"
 SECONDS = 120
+MOST_BASE = 32 * 1024 * 1024
+MOST_BASE_FILE = 1024 * 1024
+"""Units: bytes of the base revision that are looked at, in all and a file; rules that need more cannot be told."""
 SCRATCH = 256 * 1024 * 1024
 """Units: bytes of the sandbox's own file systems, which live in memory."""
 
@@ -141,24 +145,58 @@ def _try(program: str) -> None:
         raise DiagnosticError(Diagnostic("no-sandbox", "There is no sandbox", detail))
 
 
-def _files_of(root: Path, base: str | None, environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the project's files as the base revision has them, by name; none without a base."""
+def _files_of(root: Path, base: str | None, environment: Mapping[str, str]) -> dict[str, str] | None:
+    """Return the project's files as the base revision has them, by name; None without a base. Large and binary files are left out.
+
+    Raises: DiagnosticError (unknown-revision): a base that is named and cannot be read is no reason to do without its rules.
+    """
     revision = base or (f"origin/{environment['GITHUB_BASE_REF']}" if environment.get("GITHUB_BASE_REF") else None)
-    if revision is None or revision.startswith("-"):
-        return {}
+    if revision is None:
+        return None
     git = shutil.which("git")
-    if git is None:
-        return {}
-    names = _git(git, root, "ls-tree", "--name-only", revision, "--", "./")
-    if names is None:
-        detail = f'git does not know the base revision "{revision}" here. Fetch it, or name another with --base.'
+    listed = _git(git, root, "ls-tree", "-r", "-z", "-l", revision, "--", "./") if git and revision[:1] != "-" else None
+    if git is None or listed is None:
+        why = "git is not installed" if git is None else f'git does not know "{revision}" here'
+        detail = f"{why[0].upper()}{why[1:]}, so the rules of the base cannot be read. Fetch it, or name another with --base."
         raise DiagnosticError(Diagnostic("unknown-revision", "There is no such revision", detail))
-    wanted = [name for name in names.splitlines() if name.endswith(".mlplan.hcl")]
-    return {name: _git(git, root, "show", "--no-textconv", f"{revision}:./{name}") or "" for name in wanted}
+    wanted: dict[str, str] = {}
+    room = MOST_BASE
+    for line in listed.decode("utf-8", "replace").split("\0"):
+        facts, _, name = line.partition("\t")
+        words = facts.split()
+        if len(words) == 4 and words[0].startswith("100") and words[3].isdigit():
+            size = int(words[3])
+            if size <= MOST_BASE_FILE and size <= room:
+                room -= size
+                wanted[name] = words[2]
+    contents = _blobs(git, root, wanted.values())
+    return {name: text for name, digest in wanted.items() if (text := contents.get(digest)) is not None}
 
 
-def _git(git: str, root: Path, *words: str) -> str | None:
+def _blobs(git: str, root: Path, digests: Iterable[str]) -> dict[str, str]:
+    """Return the texts of objects; what is no text is left out."""
+    answer = _git(git, root, "cat-file", "--batch", given="".join(f"{digest}\n" for digest in digests)) or b""
+    found: dict[str, str] = {}
+    position = 0
+    while (end := answer.find(b"\n", position)) >= 0:
+        digest, _, size = answer[position:end].decode().rpartition(" ")
+        length = int(size)
+        data = answer[end + 1 : end + 1 + length]
+        with suppress(UnicodeDecodeError):
+            found[digest.partition(" ")[0]] = data.decode("utf-8")
+        position = end + 1 + length + 1
+    return found
+
+
+def _git(git: str, root: Path, *words: str, given: str = "") -> bytes | None:
     safe: Sequence[str] = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "core.pager=cat")
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    done = subprocess.run([git, "-C", str(root), *safe, *words], capture_output=True, check=False, timeout=60, env=kept)  # noqa: S603
-    return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else None
+    done = subprocess.run(  # noqa: S603  (git, with words of ours)
+        [git, "-C", str(root), *safe, *words],
+        input=given.encode(),
+        capture_output=True,
+        check=False,
+        timeout=60,
+        env=kept,
+    )
+    return done.stdout if done.returncode == 0 else None

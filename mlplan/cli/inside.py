@@ -16,6 +16,7 @@ MEMORY = 2 * 1024**3
 """Units: bytes of address space."""
 CPU_SECONDS = 60
 FILE_BYTES = 64 * 1024 * 1024
+BASE = "/tmp/base"  # noqa: S108  (in the memory of the sandbox)
 
 
 def main() -> None:
@@ -26,16 +27,15 @@ def main() -> None:
     ):  # fmt: skip
         resource.setrlimit(what, (limit, limit))
     request = json.loads(sys.argv[1])
-    before = json.loads(sys.stdin.read() or "{}")
+    before = json.loads(sys.stdin.read() or "null")
     from mlplan.cli.errors import guarded
 
     sys.exit(guarded(lambda: _plan(request, before)))
 
 
-def _plan(request: dict[str, Any], before: dict[str, str]) -> int:
+def _plan(request: dict[str, Any], before: dict[str, str] | None) -> int:
     from mlplan.app import run as use_cases
     from mlplan.app.compose import Settings, open_project
-    from mlplan.app.policy import policy_changes
     from mlplan.cli import errors, terminal
     from mlplan.cli.applying import show_plan
     from mlplan.engine.kind import Options
@@ -54,14 +54,39 @@ def _plan(request: dict[str, Any], before: dict[str, str]) -> int:
         project.ledger.initialise()
         detail = "There is no state that can be read without credentials, so the plan shows everything as new."
         errors.show((Diagnostic("untrusted-without-state", "This plan knows no state", detail, "warning"),))
-    if before:
-        errors.show(
-            tuple(policy_changes(before, {name: s.text for name, s in project.program.sources.items()})),
-            project.program.sources,
+    if before is None:
+        detail = (
+            "No base revision is known, so gates and all other rules of this plan are those of the strange files themselves. "
+            "Name the branch that they are to come into with --base."
         )
+        errors.show((Diagnostic("untrusted-without-base", "This plan is made under strange rules", detail, "warning"),))
+    else:
+        project = replace(project, program=_under_base(project, before, settings))
     made = use_cases.plan(project, Options(refresh=False, targets=tuple(request["targets"])))
     show_plan(made, project, request["json"], request["compact"])
     return use_cases.plan_exit_code(made, request["detailed_exitcode"])
+
+
+def _under_base(project: Any, before: dict[str, str], settings: Any) -> Any:
+    """Return the head's program under the rules of the base's files; say which rules the head changes. Raises: DiagnosticError."""
+    from mlplan.app.base_rules import base_program, under_rules_of
+    from mlplan.app.policy import policy_changes
+    from mlplan.cli import errors
+
+    folder = Path(BASE)
+    for name, text in before.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    files = tuple(folder / path.relative_to(settings.root) for path in settings.variable_files)
+    base = base_program(folder, replace(settings, root=folder, variable_files=files))
+    program, changed = under_rules_of(base, project.program)
+    sources = project.program.sources
+    rules = {name: text for name, text in before.items() if name in base.sources and "/" not in name}
+    told = policy_changes(rules, {name: s.text for name, s in sources.items() if "/" not in name})
+    known = {d.address for d in told}
+    errors.show((*told, *(d for d in changed if d.address not in known)), sources)
+    return program
 
 
 def _readable(project: Any) -> bool:

@@ -101,7 +101,8 @@ def test_an_untrusted_plan_reads_the_state_and_tells_of_changed_rules(folder: Pa
     ):
         subprocess.run([git, "-C", str(folder), *words], check=True)
     shown = mlplan("plan", "-untrusted", "-var", "size=5", "-detailed-exitcode", folder=folder)
-    assert (shown.returncode, shown.stderr) == (2, "")
+    assert shown.returncode == 2
+    assert "made under strange rules" in shown.stderr
     assert "+ environment.dev" in shown.stdout
     (folder / "main.mlplan.hcl").write_text(MAIN.replace("size ${", "other ${"))
     told = mlplan("plan", "-untrusted", "-base", "HEAD", folder=folder)
@@ -109,6 +110,73 @@ def test_an_untrusted_plan_reads_the_state_and_tells_of_changed_rules(folder: Pa
     assert "This head changes environment.dev" in told.stderr
     assert mlplan("plan", "-untrusted", "-base", "nowhere", folder=folder).returncode == 1
     assert mlplan("plan", "-untrusted", "-out", "p.mlplan", folder=folder).returncode == 1
+
+
+RULED = """
+locals {
+  least = LEAST
+}
+data_contract "rows" {
+  source  = "rows.csv"
+  columns = { x = { type = "float" }, y = { type = "float", label = true } }
+}
+model "m" {
+  task = "regression"
+  train {
+    run  = "python train.py"
+    code = ["train.py"]
+    data = { train = data_contract.rows }
+  }
+  evaluate {
+    data = data_contract.rows
+  }
+  gate "good" {
+    metric   = "r2"
+    at_least = local.least
+  }
+}
+"""
+
+
+@pytest.mark.e2e
+def test_the_rules_of_a_plan_are_those_of_its_base(folder: Path) -> None:
+    """A gate that is weakened by the local that it reads is asked for as the base has it, and the change is told."""
+    sandbox()
+    git = shutil.which("git")
+    assert git is not None
+    shutil.rmtree(folder / ".git")
+    (folder / "train.py").write_text("raise SystemExit(1)\n")
+    (folder / "rows.csv").write_text("x,y\n" + "".join(f"{n},{n}\n" for n in range(20)))
+    main = folder / "main.mlplan.hcl"
+    main.write_text(RULED.replace("LEAST", "0.9"))
+    for words in (
+        ("init", "-q"),
+        ("add", "."),
+        ("-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "base"),
+    ):
+        subprocess.run([git, "-C", str(folder), *words], check=True)
+    main.write_text(RULED.replace("LEAST", "0.1"))
+    done = mlplan("plan", "-untrusted", "-base", "HEAD", "-json", folder=folder)
+    assert done.returncode == 0, done.stderr
+    change = next(c for c in json.loads(done.stdout)["resource_changes"] if c["address"] == "model.m")
+    assert change["questions"] == ["gate good ? r2 >= 0.9, lower 95 % bound"]
+    assert "This head changes what model.m.gate.good asks for" in done.stderr
+
+    main.write_text(
+        RULED.replace("LEAST", "0.1").replace('"rows"', '"other"').replace("contract.rows", "contract.other")
+    )
+    renamed = mlplan("plan", "-untrusted", "-base", "HEAD", folder=folder)
+    assert renamed.returncode == 1
+    assert "which this head does not declare" in renamed.stderr
+
+    main.write_text("locals {\n  broken = \n}\n")
+    subprocess.run(
+        [git, "-C", str(folder), "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qam", "broken"], check=True
+    )
+    main.write_text(RULED.replace("LEAST", "0.1"))
+    closed = mlplan("plan", "-untrusted", "-base", "HEAD", folder=folder)
+    assert (closed.returncode, closed.stdout) == (1, "")
+    assert "base-unreadable" in closed.stderr
 
 
 @pytest.mark.e2e
