@@ -22,6 +22,12 @@ _MARK = "="
 """Stands before every category: the engine calls the bin of all other values "", which is a possible value too."""
 
 
+_TAILS = (0.005, 0.002, 0.001, 0.0005, 0.0002, 0.0001)
+"""Further edges at both ends: the last hundredth of a skewed column reaches further than all others, and distances that are
+measured in values live there.
+"""
+
+
 @dataclass(frozen=True)
 class Histogram:
     """What to count of a value: numbers by `edges`, texts by `categories` when it is None."""
@@ -54,8 +60,11 @@ def edges_of(values: Sequence[float] | NDArray[np.float64], bins: int) -> tuple[
 
     if not len(values):
         return ()
-    cut = np.quantile(np.asarray(values, dtype=np.float64), np.linspace(0, 1, bins + 1), method="inverted_cdf")
-    edges = np.unique(cut)
+    sample = np.asarray(values, dtype=np.float64)
+    cut = np.quantile(sample, np.linspace(0, 1, bins + 1), method="inverted_cdf")
+    tails = [share for share in _TAILS if share * bins < 1]
+    far = np.quantile(sample, [*tails, *(1 - share for share in tails)], method="inverted_cdf") if tails else []
+    edges = np.unique(np.concatenate([cut, far]))
     if len(edges) == 1 or cut[-2] == cut[-1]:
         edges = np.append(edges, np.nextafter(edges[-1], np.inf))
     return tuple(float(edge) for edge in edges if math.isfinite(edge))

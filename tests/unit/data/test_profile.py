@@ -89,7 +89,7 @@ def test_edges_of_special_columns() -> None:
     assert edges_of([], 10) == ()
     assert len(edges_of([3.0] * 5, 10)) == 2
     assert edges_of([0.0, 1.0] * 50, 10)[:2] == (0.0, 1.0)
-    assert len(edges_of(list(range(1_000)), 100)) == 101
+    assert 101 < len(edges_of(list(range(1_000)), 100)) <= 113  # a hundred of equal share, and a few at both ends
 
 
 def test_an_empty_or_valueless_column(folder: Any) -> None:
