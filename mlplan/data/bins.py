@@ -63,7 +63,7 @@ def edges_of(values: Sequence[float] | NDArray[np.float64], bins: int) -> tuple[
     sample = np.asarray(values, dtype=np.float64)
     cut = np.quantile(sample, np.linspace(0, 1, bins + 1), method="inverted_cdf")
     tails = [share for share in _TAILS if share * bins < 1]
-    far = np.quantile(sample, [*tails, *(1 - share for share in tails)], method="inverted_cdf") if tails else []
+    far = np.quantile(sample, [0.0, *tails, *(1 - share for share in tails)], method="inverted_cdf")
     edges = np.unique(np.concatenate([cut, far]))
     if len(edges) == 1 or cut[-2] == cut[-1]:
         edges = np.append(edges, np.nextafter(edges[-1], np.inf))
