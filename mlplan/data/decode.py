@@ -20,7 +20,7 @@ _COMPARE_TO = re.compile(
     r"training|previous|(\d+(\.\d+)?(ms|s|m|h|d|w))+|data_contract\.[A-Za-z_][\w-]*|sha256:[0-9a-f]{8,64}"
 )
 _QUALITY = ("metric", "rule", "references", "column", "at_least", "at_most", "where", "severity", "name", "description")
-FORMATS = ("parquet", "csv", "json")
+FORMATS = ("parquet", "csv", "json", "arrow")
 """Formats that can be read."""
 ENGINES = ("duckdb", "spark")
 """What can run the checks."""

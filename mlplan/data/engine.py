@@ -65,6 +65,7 @@ class Engine:
         else:
             config["temp_directory"] = ""  # the engine's own default is the folder one happens to stand in
         self._connection: duckdb.DuckDBPyConnection = duckdb.connect(":memory:", config=config)
+        self._tables = 0
         self._connection.execute("SET TimeZone = 'UTC'")
         # A file's statistics may lie, and those of floats leave NaN out: with them the engine "proves" that a condition
         # never holds, and a check would pass without a look at the values.
@@ -149,7 +150,17 @@ class Engine:
         """Return the table that reads files; see `relation.read`."""
         from mlplan.data.relation import read
 
+        if format == "arrow":
+            from mlplan.data.arrow_files import read_arrow
+
+            return read_arrow(self._register, paths)
         return read(format, paths, missing=missing, columns=columns, numbered=numbered and format == "parquet")
+
+    def _register(self, table: Any) -> str:
+        self._tables += 1
+        name = f"mlplan_arrow_{self._tables}"
+        self._connection.register(name, table)
+        return name
 
     def first_rows(self, table: Expr, picks: Sequence[Pick], order: Sequence[Expr], most: int) -> list[list[Texts]]:
         """Return the first rows of each pick, in one scan."""

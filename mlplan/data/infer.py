@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from mlplan.data.contract import Column, Contract
 from mlplan.data.engine import Engine
 from mlplan.data.nested import element_type, field_types
-from mlplan.data.relation import FILE, call, name, read, text
+from mlplan.data.relation import FILE, call, name, text
 from mlplan.data.sources import Source
 from mlplan.data.types import LogicalType, parse_type
 from mlplan.data.view import open_view
@@ -89,7 +89,7 @@ def infer(source: Source, cache: Path | None = None) -> tuple[dict[str, Any], li
 
 def _types(engine: Engine, source: Source) -> tuple[dict[str, str], tuple[str, ...], list[str]]:
     """Return the type of each column, the texts that stand for no value, and the columns that no type can say."""
-    relation = read(source.format, source.files)
+    relation = engine.read(source.format, source.files)
     stored = {column: kind for column, kind in engine.columns(relation) if column != FILE}
     texts = [c for c, kind in stored.items() if kind == "VARCHAR"] if source.format == "csv" else []
     found = {c: logical for c, kind in stored.items() if (logical := _sayable(kind, source.format)) is not None}

@@ -21,6 +21,9 @@ _FORMATS = {
     ".jsonl": "json",
     ".ndjson": "json",
     ".json": "json",
+    ".arrow": "arrow",
+    ".feather": "arrow",
+    ".ipc": "arrow",
 }
 _COMPRESSED = (".gz", ".zst")
 _MOST_FILES = 100_000
@@ -201,8 +204,8 @@ def _format(text: str, files: list[Path], declared: str | None) -> tuple[str, li
     summary = "Format of the data source is not clear"
     if None in by_format:
         detail = (
-            f'The name of "{by_format[None].name}" does not say its format. Use .parquet, .csv, .tsv or .jsonl '
-            f'(with .gz or .zst for text), or set format = "parquet", "csv" or "json".'
+            f'The name of "{by_format[None].name}" does not say its format. Use .parquet, .csv, .tsv, .jsonl or .arrow '
+            f'(with .gz or .zst for text), or set format = "parquet", "csv", "json" or "arrow".'
         )
         return "", [Diagnostic("source-format", summary, detail)]
     if len(by_format) > 1:

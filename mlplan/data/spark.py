@@ -100,6 +100,8 @@ class SparkEngine:
 
         from mlplan.data.spark_files import Reading
 
+        if format == "arrow":
+            raise QueryFailed("engine", "Spark does not read Arrow files; use Parquet, or leave out the engine.")
         relation = read(format, paths, missing=missing)
         stored = {} if format == "json" and columns else dict(self._embedded.columns(relation))
         by_file = self._embedded.stored_types(paths) if format == "parquet" else {}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mlplan.data.engine import MEMORY_SETTING, Engine
 from mlplan.data.failure import QueryFailed
-from mlplan.data.relation import name, read
+from mlplan.data.relation import name
 from mlplan.data.sources import shown
 
 _MOST_PROBED = 200
@@ -76,9 +76,9 @@ def _probe(format: str, path: Path, cache: Path | None, missing: Sequence[str]) 
 
     with Engine([path], cache, threads=1) as engine:
         try:
-            columns = [column for column, _ in engine.columns(read(format, [path], missing=missing))]
+            columns = [column for column, _ in engine.columns(engine.read(format, [path], missing=missing))]
             counts = [exp.Count(this=name(column)) for column in columns]
-            engine.rows(exp.select(*counts).from_(read(format, [path], missing=missing)))
+            engine.rows(exp.select(*counts).from_(engine.read(format, [path], missing=missing)))
         except QueryFailed as failure:
             return failure.message if failure.path else _short(failure.message, [path], path.parent)
     return None

@@ -99,7 +99,9 @@ SCHEMA = BlockSchema(
         "description": Argument(STRING, "What a row is."),
         "owner": Argument(STRING, "Who answers for this data."),
         "source": Argument(STRING, "Path, glob or folder below the root.", required=True),
-        "format": Argument(STRING, "File format; by suffix when left out.", choices=("parquet", "csv", "json")),
+        "format": Argument(
+            STRING, "File format; by suffix when left out.", choices=("parquet", "csv", "json", "arrow")
+        ),
         "key": Argument(list_of(STRING), "Columns that identify a row; must be unique together."),
         "time": Argument(STRING, "The column that says when a row happened."),
         "fresh_within": Argument(DURATION, "The newest row must not be older than this."),
