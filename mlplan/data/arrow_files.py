@@ -23,15 +23,15 @@ def read_arrow(register: Callable[[Any], str], paths: Sequence[Path]) -> Expr:
     folders = hive_columns(paths)
     tables: list[Expr] = []
     for path in paths:
-        table = exp.Table(this=exp.to_identifier(register(_opened(path)), quoted=True))
+        table: Expr = exp.Table(this=exp.to_identifier(register(_opened(path)), quoted=True))
         star: Any = exp.Star()
         values = dict(part.split("=", 1) for part in path.parts[:-1] if "=" in part)
         extra = [exp.alias_(text(str(path)), FILE, quoted=True)]
         extra += [exp.alias_(text(values[column]), column, quoted=True) for column in folders]
         tables.append(exp.select(star, *extra).from_(table))
     united: Any = tables[0]
-    for table in tables[1:]:
-        united = exp.Union(this=united, expression=table, distinct=False, by_name=True)
+    for other in tables[1:]:
+        united = exp.Union(this=united, expression=other, distinct=False, by_name=True)
     return exp.Subquery(this=united, alias=exp.TableAlias(this=exp.to_identifier("files")))
 
 

@@ -6,6 +6,7 @@ What may differ is written in docs/guides/spark.md: estimates of quantiles, last
 from __future__ import annotations
 
 import datetime as dt
+import gc
 import shutil
 from collections.abc import Iterator
 from decimal import Decimal
@@ -28,7 +29,10 @@ pytest.importorskip("pyspark", reason='needs pyspark: pip install "mlplan[spark]
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(shutil.which("java") is None, reason="needs Java 17 or 21"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning:pyspark"),
+    pytest.mark.filterwarnings(
+        "ignore:unclosed <socket:ResourceWarning"
+    ),  # pyspark leaves the sockets of its answers open
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
 NOW = 1_700_000_000.0
@@ -59,6 +63,12 @@ def master(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     finally:
         spark_session.stop()
         patch.undo()
+
+
+@pytest.fixture(autouse=True)
+def _left_sockets() -> Iterator[None]:
+    yield
+    gc.collect()
 
 
 class Folder:

@@ -130,7 +130,8 @@ def _checked(
     """Return rows, newest, stored columns and evidence; checks over the same bytes and rules are remembered in the cache
     folder, all but that of the age, which grows.
     """
-    from mlplan.data.scan import Referenced, check
+    from mlplan.data.child import check_apart
+    from mlplan.data.scan import Referenced
 
     place = services.cache / "checks" / f"{key.removeprefix('sha256:')}.json"
     if place.exists():
@@ -141,7 +142,7 @@ def _checked(
             return document["rows"], document["newest"], document["stored"], aged
         except (ValueError, KeyError, TypeError):
             place.unlink(missing_ok=True)  # a cache may be damaged at will; it is computed again
-    report = check(
+    report = check_apart(
         contract,
         snapshot,
         services.root,
