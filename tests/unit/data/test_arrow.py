@@ -14,6 +14,7 @@ from mlplan.artifact.schema import Column
 from mlplan.data.infer import infer
 from mlplan.data.profile import profile
 from mlplan.data.sources import resolve
+from mlplan.data.typed import typed_files
 
 TABLE = pa.table({
     "a": [1, 2, None], "b": pa.array(["x", "y", "x"]).dictionary_encode(), "t": pa.array([0, 1, 2], pa.timestamp("ns")),
@@ -59,9 +60,9 @@ def test_folders_and_files_that_differ(folder: Any) -> None:
 
 def test_a_job_reads_the_same(folder: Any) -> None:
     _arrow(folder.root / "d.arrow")
-    table = read_table(
-        [folder.root / "d.arrow"], "arrow", [Column("a", "integer", nullable=True), Column("b", "string")]
-    )
+    contract = folder.contract("d.arrow", {"a": {"type": "int", "nullable": True}, "b": "string"})
+    (copy,) = typed_files(contract, folder.snapshot(contract), folder.root, folder.root / "cache")
+    table = read_table([copy], [Column("a", "integer", nullable=True), Column("b", "string")])
     assert table.to_pydict() == {"a": [1, 2, None], "b": ["x", "y", "x"]}
 
 
