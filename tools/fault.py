@@ -124,7 +124,7 @@ def applies(scale: float, folder: Path) -> Tally:
     from tests.world import apply_crash
 
     stage = apply_crash.Stage(folder)
-    tally, deadline = Tally(), time.monotonic() + 240 * min(scale, 1.0)
+    tally, deadline = Tally(), time.monotonic() + 1200 * min(scale, 1.0)
     moments = {template: stage.moments(template) for template in (stage.second, stage.first)}
     for step in (16, 8, 4, 2, 1):  # coarse first: what time is left makes it finer
         for template, names in moments.items():

@@ -44,7 +44,7 @@ def site(services: Services, tmp_path: Path) -> Site:
     return Site(services, tmp_path)
 
 
-@pytest.mark.parametrize("fault", ["lose-request", "lose-response", "500-after"])
+@pytest.mark.parametrize("fault", ["lose-request", "lose-response", "500-after", "duplicate", "late"])
 def test_a_line_that_fails_once_in_three(site: Site, fault: str) -> None:
     """Whatever is lost on the way, every write happens once."""
     count = 0
@@ -102,6 +102,49 @@ def test_reads_that_lag_behind(site: Site) -> None:
     assert log(reader, 0) == [b"one", b"two", b"three"]
     assert len(seen) > 3
     taken.release()
+
+
+@pytest.mark.parametrize("every", [1, 2])
+def test_reads_that_are_answered_from_before(site: Site, every: int) -> None:
+    """A cache that gives each read the answer it had before, all the time or every other time: two runs in turn, nothing is lost."""
+    count = 0
+
+    def stale(operation: str, key: str) -> str | None:
+        nonlocal count
+        count += operation == "GetObject"
+        return "stale" if operation == "GetObject" and key.startswith(("log/", "head")) and count % every == 0 else None
+
+    store, told = site.faulty(stale), []
+    for serial in range(3):
+        lock = store.lock(HOLDER, 0)
+        store.append(serial, b"line", lock)
+        told.append(serial)
+        try:
+            store.swap_head(store.read_head(), document(serial + 1), serial + 1, lock)
+        except StoreError:
+            break  # it says that it cannot see what is there; it does not go on from what was
+        finally:
+            lock.release()
+    head = site.sound().read_head()
+    assert [log(site.sound(), serial) for serial in told[-1:]] == [[b"line"]]
+    assert head.serial == (3 if every == 2 else told[-1])
+
+
+def test_duplicates_of_everything_from_two_runs_at_once(site: Site) -> None:
+    """Every write arrives twice, from two runs that take turns by force: what each was told is what is there."""
+    told = []
+    stores = [site.faulty(lambda operation, key: "duplicate") for _ in range(2)]
+    for turn in range(4):
+        store = stores[turn % 2]
+        lock = store.lock((HOLDER, OTHER)[turn % 2], 0)
+        store.append(0, b"%d" % turn, lock)
+        told.append(b"%d" % turn)
+        if turn == 1:
+            stores[0].break_lock()
+            with pytest.raises(Conflict):
+                store.append(0, b"late", lock)
+        lock.release()
+    assert log(site.sound(), 0) == told
 
 
 def test_a_listing_that_lags_behind(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,12 +16,15 @@ from botocore.httpsession import URLLib3Session
 
 class Wire:
     """Stands between a client and its server. fault: called with (operation, key) of each request; names what happens to
-    it: None, "lose-request", "lose-response", "500-after", "404", or an S3 error code."""
+    it: None, "lose-request", "lose-response", "500-after", "duplicate" (it arrives twice, and the second answer comes back), "late"
+    (it arrives once more after the next request), "stale" (the answer to the same read before), "404", or an S3 error code."""
 
     def __init__(self, client: Any, fault: Callable[[str, str], str | None]) -> None:
         self.requests: list[tuple[str, str]] = []
         self._fault = fault
         self._session = URLLib3Session()
+        self._answers: dict[str, list[tuple[int, dict[str, str], bytes]]] = {}
+        self._late: Any = None
         for operation in ("PutObject", "GetObject", "ListObjectsV2", "DeleteObject"):
             client.meta.events.register(f"before-send.s3.{operation}", self._send(operation))
 
@@ -30,8 +33,13 @@ class Wire:
             key = request.url.partition("?")[0].rpartition("/default/")[2]
             self.requests.append((operation, key))
             fault = self._fault(operation, key)
-            if fault is None:
-                return None
+            late, self._late = self._late, None
+            if fault in (None, "stale", "duplicate", "late"):
+                answer = self._passed(request, fault)
+                if late is not None:
+                    late.reset_stream()
+                    self._session.send(late)
+                return answer
             if fault in ("lose-response", "500-after"):
                 self._session.send(request)
             if fault.startswith("lose"):
@@ -42,9 +50,25 @@ class Wire:
 
         return handle
 
+    def _passed(self, request: Any, fault: str | None) -> AWSResponse | None:
+        """Let a request through: twice, once more later, or answered as the last time."""
+        if fault == "late":
+            self._late = request
+        if request.method != "GET":
+            if fault == "duplicate":
+                self._session.send(request)
+                request.reset_stream()
+            return None
+        known = self._answers.setdefault(request.url, [])
+        if not known or fault != "stale":
+            found = self._session.send(request)
+            known.append((found.status_code, dict(found.headers), found.content))
+        status, headers, body = known[-1]
+        return AWSResponse(request.url, status, headers, _raw(body))
 
-def _answer(url: str, status: int, code: str) -> AWSResponse:
-    body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>injected</Message></Error>".encode()
+
+def _raw(body: bytes) -> Any:
+    """Return what the SDK reads a body from."""
 
     class Raw:
         def stream(self, *_: Any, **__: Any) -> Iterator[bytes]:
@@ -53,7 +77,12 @@ def _answer(url: str, status: int, code: str) -> AWSResponse:
         def read(self, *_: Any, **__: Any) -> bytes:
             return body
 
-    return AWSResponse(url, status, {"Content-Type": "application/xml"}, Raw())
+    return Raw()
+
+
+def _answer(url: str, status: int, code: str) -> AWSResponse:
+    body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>injected</Message></Error>".encode()
+    return AWSResponse(url, status, {"Content-Type": "application/xml"}, _raw(body))
 
 
 class _Careless(BaseHTTPRequestHandler):

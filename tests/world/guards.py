@@ -282,6 +282,28 @@ def probe_unreadable_journal() -> str:
     return _refused(lambda: local(Unreadable(_abandoned())).lock(HOLDER, 0))
 
 
+def probe_unreadable_is_not_damaged() -> str:
+    """A file that cannot be read just now is not called damaged: a repair would throw away what is whole."""
+
+    class Unreadable(DiskFiles):
+        name = ""
+
+        def read(self, path: Path, limit: int = READ_LIMIT) -> bytes:
+            if path.name.startswith(self.name):
+                raise OSError(errno.EACCES, "injected")
+            return super().read(path, limit)
+
+    for Unreadable.name in ("state.json", "journal."):
+        try:
+            open_store(local(Unreadable(_abandoned())))
+        except StoreDamaged as error:
+            return f"{Unreadable.name} is called damaged: {error}"
+        except StoreError:
+            continue
+        return f"{Unreadable.name} is passed over"
+    return ""
+
+
 def _refused(call: Callable[[], object], kind: type[StoreError] = StoreError) -> str:
     try:
         call()
@@ -292,5 +314,5 @@ def _refused(call: Callable[[], object], kind: type[StoreError] = StoreError) ->
 
 PROBES: tuple[Callable[[], str], ...] = (
     probe_two_takers, probe_line_after_take_over, probe_marker, probe_history_is_kept, probe_broken_store, probe_removal, probe_words,
-    probe_odd_key, probe_misuse, probe_follower, probe_late_writer, probe_unreadable_journal,
+    probe_odd_key, probe_misuse, probe_follower, probe_late_writer, probe_unreadable_journal, probe_unreadable_is_not_damaged,
 )  # fmt: skip
