@@ -126,7 +126,10 @@ def _pending(plan: Plan, style: Style) -> list[str]:
     lines += [
         f"  ? {one_line(o.address, 300)}: {one_line(o.action)}, begun by run {one_line(o.run)}" for o in plan.pending
     ]
-    lines += [f"  ? run {one_line(run)} did not end, or was taken back: what it left in the world is searched for" for run in plan.unswept]
+    lines += [
+        f"  ? run {one_line(run)} did not end, or was taken back: what it left in the world is searched for"
+        for run in plan.unswept
+    ]
     return [*lines, ""]
 
 
