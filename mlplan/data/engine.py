@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlplan.data.bins import Histogram, count_in, counts_in
+from mlplan.data.cheaper import with_cheaper_counts
 from mlplan.data.failure import QueryFailed
 from mlplan.lang.diagnostic import Diagnostic, DiagnosticError
 
@@ -207,7 +208,7 @@ class Engine:
         return types
 
     def _run(self, query: Expr) -> Any:
-        return self._execute(query.sql(dialect=self.dialect, comments=False, copy=False))
+        return self._execute(with_cheaper_counts(query).sql(dialect=self.dialect, comments=False, copy=False))
 
     def _fetch(self, result: Any) -> list[tuple[Any, ...]]:
         import duckdb
