@@ -81,12 +81,12 @@ def _unwrap(tokens: list[Token]) -> list[Token]:
     """Return the tokens with `name = "${expression}"` written as `name = expression`."""
     done: list[Token] = []
     index, depth = 0, [True]
-    statement = True
+    statement = header = True
     while index < len(tokens):
         token = tokens[index]
         done.append(token)
         if token.text == "=" and depth[-1] and statement:
-            statement = False
+            statement = header = False
             last = _wrapped_until(tokens, index + 1)
             if last is not None:
                 done.extend(tokens[index + 3 : last - 1])
@@ -95,12 +95,14 @@ def _unwrap(tokens: list[Token]) -> list[Token]:
             done.extend(tokens[index + 1 : token.partner + 1])
             index = token.partner
         elif token.text in ("{", "(", "["):
-            depth.append(token.text == "{" and depth[-1] and statement)
-            statement = True
+            depth.append(token.text == "{" and depth[-1] and header)
+            statement = header = True
         elif token.text in ("}", ")", "]"):
             depth.pop()
+            header = False  # a line may go on behind an expression's bracket, and is then no header of a block
         elif token.kind is Kind.NEWLINE:
             statement = True
+            header = depth[-1]
         index += 1
     return done
 
@@ -110,11 +112,11 @@ def _wrapped_until(tokens: list[Token], first: int) -> int | None:
     if first + 4 >= len(tokens) or tokens[first].kind is not Kind.QUOTE_OPEN:
         return None
     last = tokens[first].partner
-    after = tokens[last + 1].kind if last + 1 < len(tokens) else Kind.NEWLINE
+    following = tokens[last + 1] if last + 1 < len(tokens) else None
     opener = tokens[first + 1]
     if opener.kind is not Kind.INTERPOLATION or opener.partner != last - 1 or last - first < 4:
         return None
-    if after not in (Kind.NEWLINE, Kind.COMMENT):
+    if following is not None and following.kind not in (Kind.NEWLINE, Kind.COMMENT) and following.text != "}":
         return None
     inside = tokens[first + 2 : last - 1]
     return None if any(t.kind in (Kind.NEWLINE, Kind.COMMENT) for t in inside) else last
@@ -127,7 +129,8 @@ def _pieces(tokens: list[Token]) -> list[Piece]:
         if token.kind is Kind.NEWLINE and before is not None and _line_comment(before):
             pieces[-1].text += token.text
         elif _line_comment(token):
-            pieces.append(Piece(token.kind, token.text.rstrip("\r")))
+            ends = index + 1 < len(tokens) and tokens[index + 1].kind is Kind.NEWLINE
+            pieces.append(Piece(token.kind, token.text.rstrip("\r") if ends else token.text))
         else:
             pieces.append(Piece(token.kind, token.text))
     return pieces

@@ -6,6 +6,8 @@ and run (a millisecond a block) only for shapes that nobody has seen before. Not
 
 from __future__ import annotations
 
+import atexit
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -21,7 +23,7 @@ MAX_TREE_DEPTH = 600
 MAX_UNITS = 60_000
 MAX_NEW_UNITS = 150_000
 _MAX_REMEMBERED = 20_000
-_MAX_CACHE_BYTES = 16 * 1024 * 1024
+_MAX_CACHE_BYTES = 4 * 1024 * 1024
 
 
 class GrammarError(Exception):
@@ -43,7 +45,8 @@ class ShapeCache:
         self.shapes: dict[str, Shape] = {}
         self.new_units = 0
         self._loaded = path is None
-        self._fresh = False
+        self._new: dict[str, Shape] = {}
+        self._waits = False
 
     def get(self, text: str) -> Shape | None:
         """Return the shape of a mask if it is known."""
@@ -57,8 +60,7 @@ class ShapeCache:
         """Remember a shape."""
         if len(self.shapes) >= _MAX_REMEMBERED:
             self.shapes.clear()
-        self.shapes[text] = shape
-        self._fresh = True
+        self.shapes[text] = self._new[text] = shape
 
     def _load(self) -> None:
         self._loaded = True
@@ -73,15 +75,28 @@ class ShapeCache:
             return  # a cache that cannot be read is an empty one
         if isinstance(document, dict) and document.get("grammar") == _grammar_version():
             shapes = document.get("shapes")
-            if isinstance(shapes, dict):
+            if isinstance(shapes, dict) and document.get("digest") == _checked(shapes):
                 self.shapes = {**shapes, **self.shapes}
+
+    @staticmethod
+    def _document(shapes: dict[str, Shape]) -> str:
+        kept = {"grammar": _grammar_version(), "digest": _checked(shapes), "shapes": shapes}
+        return json.dumps(kept, separators=(",", ":"))
+
+    def save_at_exit(self) -> None:
+        """Write new shapes when the process ends: the file is written as a whole, and after every parse that would take long."""
+        if self.path is not None and self._new and not self._waits:
+            self._waits = True
+            atexit.register(self.save)
 
     def save(self) -> None:
         """Write new shapes to the file, atomically; a folder that cannot be written leaves the cache in memory."""
-        if self.path is None or not self._fresh:
+        if self.path is None or not self._new:
             return
-        self._fresh = False
-        document = json.dumps({"grammar": _grammar_version(), "shapes": self.shapes}, separators=(",", ":"))
+        document = self._document(self.shapes)
+        if len(document) > _MAX_CACHE_BYTES:
+            document = self._document(self._new)  # begin again with what is in use
+        self._new = {}
         if len(document) > _MAX_CACHE_BYTES:
             return
         temporary = self.path.with_name(f"{self.path.name}.{os.getpid()}")
@@ -92,6 +107,10 @@ class ShapeCache:
             temporary.replace(self.path)
         except OSError:
             temporary.unlink(missing_ok=True)
+
+
+def _checked(shapes: Any) -> str:
+    return hashlib.sha256(json.dumps(shapes, separators=(",", ":")).encode()).hexdigest()
 
 
 def _grammar_version() -> str:

@@ -51,7 +51,7 @@ def parse(source: SourceFile, cache: ShapeCache | None = None) -> tuple[Body, li
         parser = _Parser(source, tokens, cache)
         parser.problems.extend(problems)
         body = parser.file(whole, broken=bool(problems))
-        cache.save()
+        cache.save_at_exit()
         if not parser.problems:
             cache.trees.put(source.text, body)
     return body, parser.problems
@@ -84,7 +84,7 @@ def _parse_one(source: SourceFile, cache: ShapeCache | None, template: bool) -> 
             expr = parser.expression(0, len(tokens) - 1)
     except DiagnosticError as error:
         return None, list(error.diagnostics)
-    cache.save()
+    cache.save_at_exit()
     return expr, []
 
 

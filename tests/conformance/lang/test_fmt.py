@@ -14,7 +14,7 @@ RECORDED: dict[str, str | None] = json.loads((HERE / "fmt_recorded.json").read_t
 
 
 def test_corpus_is_large_enough() -> None:
-    assert len(RECORDED) >= 60
+    assert len(RECORDED) >= 300
 
 
 @pytest.mark.parametrize("text", RECORDED)
