@@ -6,7 +6,7 @@ READY := .venv/.ready
 DEMO_READY := .venv/.ready-demo
 CODE := mlplan providers state tests tools examples
 
-.PHONY: help demo test check accept bench docs fault fuzz services services-stop clean
+.PHONY: help demo test check accept bench bench-data docs fault fuzz services services-stop clean
 .DEFAULT_GOAL := help
 
 help: ## Show the targets
@@ -39,6 +39,9 @@ accept: $(READY) ## Rewrite the recorded outputs of golden tests; read the diffe
 
 bench: $(READY) ## Measure language, plan and state against terraform in the same run; write docs/benchmarks.md
 	@$(BIN)/python tools/bench.py
+
+bench-data: $(READY) ## Measure data contracts and drift against other programs (needs uv, 5 GB, some ten minutes)
+	@$(BIN)/python tools/bench_data.py
 
 fault: $(READY) ## The long fault campaign over the state
 	@$(BIN)/python tools/fault.py
