@@ -18,7 +18,7 @@ from mlplan.engine.execute import Executor, RunResult
 from mlplan.engine.kind import Options
 from mlplan.engine.memory import Memory
 from mlplan.engine.moves import moved_addresses
-from mlplan.engine.outputs import output_changes
+from mlplan.engine.outputs import output_changes, without_left_out
 from mlplan.engine.plain import plain
 from mlplan.engine.plan import make_plan
 from mlplan.engine.recovery import sweep
@@ -141,10 +141,14 @@ def _carry_out(
     state = session.state
     memory = Memory.of(state.records, project.kinds)
     now = project.program.evaluation(memory.values)
+    made_by = {step.id: step.address for step in made.steps}
     ran = frozenset(step.address for step in made.steps)
     broken = () if made.destroy else (*project.program.postconditions(now, ran), *project.program.checks(now))
     try:
         changes = output_changes(project.program, state, options, now)
+        # What failed is as it was: what the files say of it did not happen.
+        failed = {made_by[s] for s, o in result.outcomes.items() if o.result in (Result.FAILED, Result.SKIPPED)}
+        changes = without_left_out(changes, project.program.output_needs, made.left_out | failed, set(ran) - failed)
     except DiagnosticError:
         session.end(_outcome(result))
         raise

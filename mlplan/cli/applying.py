@@ -27,13 +27,17 @@ EVENTS_VERSION = "1.0"
 
 @dataclass(frozen=True)
 class Manner:
-    """How a command goes about it. command: for messages. sure: nobody is asked. Units: `lock_timeout` seconds."""
+    """How a command goes about it. command: for messages. sure: nobody is asked, and it is done. asks: somebody may be asked.
+
+    Units: `lock_timeout` seconds.
+    """
 
     command: str
     sure: bool = False
     lock_timeout: float = 0.0
     json: bool = False
     compact: bool = False
+    asks: bool = True
 
 
 def show_plan(made: Plan, opened: Project, json: bool, compact: bool = False) -> None:
@@ -86,7 +90,7 @@ class _Stream:
         self._show(made)
         if self._manner.sure:
             return True
-        if not sys.stdin.isatty() or self._manner.json:
+        if not sys.stdin.isatty() or self._manner.json or not self._manner.asks:
             detail = (
                 "Nobody can be asked here. Review with mlplan plan, then run: "
                 f"mlplan {self._manner.command} --auto-approve"

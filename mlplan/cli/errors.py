@@ -26,6 +26,7 @@ def guarded(action: Callable[[], int]) -> int:
         return code
     except DiagnosticError as error:
         show(error.diagnostics)
+        _tell_programs(error.diagnostics)
         return 6 if {d.code for d in error.diagnostics} & STALE else 1
     except StoreError as error:
         from mlplan.ledger.damage import problem
@@ -46,6 +47,24 @@ def guarded(action: Callable[[], int]) -> int:
         return _mistake(error)
 
 
+def _tell_programs(diagnostics: tuple[Diagnostic, ...]) -> None:
+    """Write what kept a command from its work to stdout as well, when a program reads that."""
+    from mlplan.cli.terminal import sources_of, spoken_json
+
+    form = spoken_json()
+    if not form:
+        return
+    from mlplan.report.diagnostics import diagnostic_json
+    from mlplan.report.json_text import dumps
+
+    sources = sources_of(diagnostics)
+    documents = [diagnostic_json(d, sources) for d in diagnostics]
+    if form == "document":
+        sys.stdout.write(dumps({"format_version": "1.0", "errored": True, "diagnostics": documents}) + "\n")
+    else:
+        sys.stdout.writelines(dumps({"type": "diagnostic", "diagnostic": d}, indent=False) + "\n" for d in documents)
+
+
 def _mistake(error: Exception) -> int:
     """Show a bug as a diagnostic; the traceback goes to a file, or to the terminal with MLPLAN_DEBUG=1."""
     text = hide("".join(traceback.format_exception(error)))
@@ -62,11 +81,13 @@ def _mistake(error: Exception) -> int:
 
 def show(diagnostics: tuple[Diagnostic, ...], sources: Mapping[str, SourceFile] | None = None) -> None:
     """Write diagnostics to stderr; source lines are read again for those that have a place."""
-    from mlplan.cli.terminal import stderr_style
-    from mlplan.report.diagnostics import diagnostics_text
+    from mlplan.cli.terminal import stderr_style, warns_compactly
+    from mlplan.report.diagnostics import compact_text, diagnostics_text
 
     if sources is None:
         from mlplan.cli.terminal import sources_of
 
         sources = sources_of(diagnostics)
-    sys.stderr.write(diagnostics_text(diagnostics, sources, stderr_style()))
+    compact = warns_compactly() and not any(d.is_error for d in diagnostics)
+    text = compact_text if compact else diagnostics_text
+    sys.stderr.write(text(diagnostics, sources, stderr_style()))

@@ -59,6 +59,10 @@ Replace = Annotated[
 ]
 LockTimeout = Annotated[str, typer.Option("--lock-timeout", help='How long to wait for the lock, as "5m".')]
 Parallelism = Annotated[int, typer.Option("--parallelism", help="Steps at the same time.", min=1, max=64)]
+Input = Annotated[bool, typer.Option("--input/--no-input", help="Ask where something has to be confirmed.")]
+CompactWarnings = Annotated[
+    bool, typer.Option("--compact-warnings", help="One line a warning, when there are no errors.")
+]
 AutoApprove = Annotated[bool, typer.Option("--auto-approve", "-y", help="Do not ask.")]
 
 

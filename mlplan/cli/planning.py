@@ -11,12 +11,15 @@ import typer
 
 from mlplan.app import run as use_cases
 from mlplan.app.untrusted import foreign_head, refuse_foreign
+from mlplan.cli import terminal
 from mlplan.cli.applying import Manner, apply_plan, show_plan
 from mlplan.cli.catalogue import add
 from mlplan.cli.options import (
     AutoApprove,
     Chdir,
+    CompactWarnings,
     Exclude,
+    Input,
     Json,
     LockTimeout,
     NoColor,
@@ -109,9 +112,11 @@ def plan(
     refresh: Refresh = True, refresh_only: RefreshOnly = False, target: Target = [], exclude: Exclude = [],  # noqa: B006
     replace: Replace = [], changed_since: ChangedSince = None, unattended: Unattended = False,  # noqa: B006
     json: Json = False, no_color: NoColor = False, compact: Compact = False, parallelism: Parallelism = 10,
-    untrusted: Untrusted = False, base: Base = None,
+    untrusted: Untrusted = False, base: Base = None, input: Input = True, compact_warnings: CompactWarnings = False,
+    lock: Annotated[bool, typer.Option("--lock/--no-lock", hidden=True, help="A plan takes no lock.")] = True,
 ) -> int:  # fmt: skip
     """Show what apply would do, with reasons and evidence. Changes nothing and runs no code of yours."""
+    terminal.behave(json="document" if json else "", compact_warnings=compact_warnings)
     if untrusted or foreign_head(os.environ):
         if out is not None or destroy or refresh_only or changed_since is not None or replace or exclude:
             raise DiagnosticError(
@@ -172,24 +177,29 @@ def apply(
     replace: Replace = [], changed_since: ChangedSince = None,  # noqa: B006
     lock_timeout: LockTimeout = "0s", parallelism: Parallelism = 10, json: Json = False, no_color: NoColor = False,
     compact: Compact = False,
+    destroy: Annotated[bool, typer.Option("--destroy", help="Remove everything, as mlplan destroy does.")] = False,
+    input: Input = True, compact_warnings: CompactWarnings = False,
 ) -> int:  # fmt: skip
     """Do what the plan says: check data, train, judge, deploy, shift traffic; stop or roll back when the evidence says so."""
+    terminal.behave(json="lines" if json else "", compact_warnings=compact_warnings)
     refuse_foreign(os.environ, "apply")
     given = settings(chdir, var, var_file, workspace, no_color)
-    picks = bool(target or exclude or replace or changed_since or refresh_only or not refresh)
+    picks = bool(destroy or target or exclude or replace or changed_since or refresh_only or not refresh)
     if plan_file is not None:
         if picks:
             raise DiagnosticError(
                 invalid("A saved plan says what it does; options that select exclude it. Plan again.")
             )
         return _apply_saved(given, plan_file, not no_wait, parallelism, lock_timeout, json)
+    if destroy and (refresh_only or replace):
+        raise DiagnosticError(invalid("--destroy removes: it excludes --refresh-only and --replace."))
     opened = project(given)
     options = Options(
-        refresh=refresh, refresh_only=refresh_only, unattended=unattended, targets=tuple(target), excludes=tuple(exclude),
+        destroy=destroy, refresh=refresh, refresh_only=refresh_only, unattended=unattended, targets=tuple(target), excludes=tuple(exclude),
         replace=tuple(replace), changed=_changed(opened, changed_since), wait=not no_wait, parallelism=parallelism,
     )  # fmt: skip
     return apply_plan(
-        opened, options, None, Manner("apply", auto_approve or unattended, seconds(lock_timeout), json, compact)
+        opened, options, None, Manner("apply", auto_approve or unattended, seconds(lock_timeout), json, compact, input)
     )
 
 

@@ -14,16 +14,34 @@ from mlplan.report.style import Style, style_for
 
 
 class _Choice:
-    """Whether --no-color was given, and where the root is; set once by the command line."""
+    """What the command line said of output, and where the root is. json: "document" or "lines" when programs read stdout."""
 
     no_color = False
     root = Path()
+    json = ""
+    compact_warnings = False
 
 
 def choose(no_color: bool, root: Path) -> None:
     """Remember what the command line said."""
     _Choice.no_color = no_color
     _Choice.root = root
+
+
+def behave(*, json: str = "", compact_warnings: bool = False) -> None:
+    """Remember how a command was told to speak."""
+    _Choice.json = json
+    _Choice.compact_warnings = compact_warnings
+
+
+def spoken_json() -> str:
+    """Return "document" or "lines" when programs read stdout, else nothing."""
+    return _Choice.json
+
+
+def warns_compactly() -> bool:
+    """Tell whether a warning takes one line."""
+    return _Choice.compact_warnings
 
 
 def root() -> Path:

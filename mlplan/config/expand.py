@@ -183,6 +183,12 @@ class Expander:
 
     # dependencies
 
+    def output_needs(self) -> dict[str, tuple[str, ...]]:
+        """Return the addresses that each output of the root module reads, directly or by way of something else."""
+        return {
+            name: addresses for (owner, what, name), addresses in self._reach.items() if not owner and what == "output"
+        }
+
     def _reached(self, node: Node, around: Surroundings) -> tuple[str, ...]:
         found: dict[str, None] = {}
         for target, traversal in self._names.needs[node].items():

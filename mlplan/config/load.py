@@ -81,7 +81,7 @@ def _load(
     program = Program(
         root, sources, _digest(sources, values), top.module, schemas, tuple(expander.instances), settings.providers,
         settings.backend, tuple(settings.moved), tuple(settings.removed), scope, tuple(settings.imports), tuple(modules),
-        settings.encryption,
+        settings.encryption, expander.output_needs(),
     )  # fmt: skip
     return program, _without_echoes([*problems, *program.variable_problems()], names.problems)
 

@@ -117,6 +117,8 @@ class Program:
     imports: tuple[Import, ...] = ()
     modules: tuple[Surroundings, ...] = field(default=(), repr=False)
     encryption: Block | None = None
+    output_needs: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
+    """What each output of the root module reads, by address."""
 
     def evaluation(self, computed: Computed) -> Evaluation:
         """Return an evaluation under one state of knowledge; give it instead of `computed` to share what it works out."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from mlplan.config.program import Program
@@ -34,6 +35,21 @@ def output_changes(
         value = None if output is None else SENSITIVE if secret else _settled(output.value)
         changes.append(OutputChange(name, state.outputs.get(name), value, secret))
     return tuple(changes)
+
+
+def without_left_out(
+    changes: tuple[OutputChange, ...], needs: Mapping[str, tuple[str, ...]], left: set[str], done: set[str]
+) -> tuple[OutputChange, ...]:
+    """Return outputs, those that read what is left out, and nothing that is done, as they are remembered.
+
+    What the files say of an address that is left out did not happen.
+    """
+    return tuple(
+        replace(change, after=change.before)
+        if not left.isdisjoint(needs.get(change.name, ())) and done.isdisjoint(needs.get(change.name, ()))
+        else change
+        for change in changes
+    )
 
 
 def _settled(value: Any) -> Any:

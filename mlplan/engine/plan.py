@@ -22,7 +22,7 @@ from mlplan.engine.importing import wanted_imports
 from mlplan.engine.kind import Adopts, Kind, Options, View
 from mlplan.engine.memory import Memory, computed, with_children
 from mlplan.engine.moves import moved_addresses, renamed, under, unresolved_moves
-from mlplan.engine.outputs import output_changes
+from mlplan.engine.outputs import output_changes, without_left_out
 from mlplan.engine.selection import Selection, select
 from mlplan.engine.triggers import MadeAnew, triggered, without_effects
 from mlplan.engine.types import Action, Change, Desired, Observation, OutputChange, Plan, Reason
@@ -342,6 +342,9 @@ def _outputs(planning: _Planning, selection: Selection) -> tuple[OutputChange, .
         return planning.memory.values(address) if address in left else _planned(planning, address)
 
     found = output_changes(planning.program, planning.state, planning.options, values)
+    found = without_left_out(
+        found, planning.program.output_needs, left, {c.address for c in selection.changes if c.steps}
+    )
     return tuple(o for o in found if not (left and isinstance(o.after, Unknown)))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -12,6 +13,8 @@ from mlplan.lang.source import Span
 from mlplan.lang.values import Unknown
 from mlplan.ledger.evidence import Evidence
 from mlplan.ledger.records import Operation, Record
+
+_LEFT = re.compile(r"(.+) \((\w[\w ]*)\): ", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -210,6 +213,11 @@ class Plan:
         """Tell whether applying would do nothing."""
         moves = any(change.moved_from is not None for change in self.changes)
         return not self.steps and not moves and all(isinstance(o.after, Unknown) for o in self.output_changes)
+
+    @property
+    def left_out(self) -> set[str]:
+        """Return the addresses that would change and are not part of this."""
+        return {match[1] for text in self.left if (match := _LEFT.match(text)) is not None}
 
     @property
     def output_changes(self) -> tuple[OutputChange, ...]:

@@ -28,6 +28,21 @@ def diagnostics_text(diagnostics: Iterable[Diagnostic], sources: Mapping[str, So
     return "\n".join(blocks)
 
 
+def compact_text(diagnostics: Iterable[Diagnostic], sources: Mapping[str, SourceFile], style: Style) -> str:
+    """Return one line a diagnostic: summary, code, place."""
+    lines = []
+    for diagnostic in in_order(diagnostics):
+        word = style.paint("Error" if diagnostic.is_error else "Warning", "red" if diagnostic.is_error else "yellow")
+        span = diagnostic.span
+        source = sources.get(span.path) if span is not None else None
+        place = (
+            f"{span.path} line {source.line_column(span.start)[0]}" if span is not None and source is not None else ""
+        )
+        where = ", ".join(safe_text(part) for part in (place, diagnostic.address or "") if part)
+        lines.append(f"{word}: {safe_text(diagnostic.summary)} [{diagnostic.code}]{f' ({where})' if where else ''}")
+    return style.plain("\n".join(lines)) + "\n" if lines else ""
+
+
 def diagnostic_text(diagnostic: Diagnostic, sources: Mapping[str, SourceFile], style: Style) -> str:
     """Return one diagnostic: summary with code, place with carets, values, detail, hint."""
     colour = "red" if diagnostic.is_error else "yellow"

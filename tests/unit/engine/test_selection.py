@@ -124,3 +124,18 @@ def test_without_refresh_the_world_is_not_looked_at(bench: Bench) -> None:
     bench.toys.things.clear()
     assert bench.plan(refresh=False).is_empty
     assert not bench.plan().is_empty
+
+
+def test_outputs_of_what_is_left_out_stay_as_they_are(bench: Bench) -> None:
+    """What the files say of an address that is not selected did not happen, so no output may say it."""
+    text = 'thing "a" {\n  size = SIZE\n}\nthing "b" {\n  size = SIZE\n}\n' + "".join(
+        f'output "{name}" {{\n  value = {value}\n}}\n'
+        for name, value in (("a", "thing.a.size"), ("b", "thing.b.size"), ("both", "thing.a.size + thing.b.size"))
+    )
+    bench.write(text.replace("SIZE", "1"))
+    bench.apply()
+    bench.write(text.replace("SIZE", "2"))
+    plan = bench.plan(targets=("thing.a",))
+    assert plan.left_out == {"thing.b"}
+    assert {o.name: o.after for o in plan.output_changes} == {"a": 2, "both": 4}
+    assert bench.plan(excludes=("thing.a", "thing.b")).is_empty
