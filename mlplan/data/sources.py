@@ -137,7 +137,7 @@ def _files(text: str, root: Path) -> tuple[list[Path], list[Diagnostic]]:
             found = [base]
         else:
             found = [root / name for name in sorted(glob.iglob(text, root_dir=root, recursive=True))]
-        found = [path for path in found if not _hidden(path) and not path.is_dir()]
+        found = _once([path for path in found if not _hidden(path) and not path.is_dir()])
     except OSError as error:
         return [], [_unreadable(text, error)]
     if not found:
@@ -146,6 +146,15 @@ def _files(text: str, root: Path) -> tuple[list[Path], list[Diagnostic]]:
         detail = f'The source "{text}" names {len(found):,} files; at most {_MOST_FILES:,} are read. Compact them into fewer.'
         return [], [Diagnostic("source-not-supported", "Data source is not supported", detail)]
     return found, _problems(found, root)
+
+
+def _once(paths: list[Path]) -> list[Path]:
+    """Return paths without those that a link of a folder to one above leads to again: their rows would count many times."""
+    seen: dict[str, Path] = {}
+    for path in sorted(paths, key=lambda path: len(path.parts)):
+        seen.setdefault(os.path.realpath(path.parent) + os.sep + path.name, path)
+    kept = set(seen.values())
+    return [path for path in paths if path in kept]
 
 
 def _hidden(path: Path) -> bool:

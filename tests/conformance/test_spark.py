@@ -109,7 +109,10 @@ class Folder:
         assert theirs.newest == ours.newest
         assert [_shown(e) for e in theirs.evidence] == [_shown(e) for e in ours.evidence]
         for mine, other in zip(ours.evidence, theirs.evidence, strict=True):
-            assert other.estimate == pytest.approx(mine.estimate, rel=0.01), mine.question
+            if mine.estimate is None:
+                assert other.estimate is None, mine.question
+            else:
+                assert other.estimate == pytest.approx(mine.estimate, rel=0.01), mine.question
             if mine.interval is not None:
                 assert other.interval == pytest.approx(mine.interval, rel=0.01)
         return theirs
