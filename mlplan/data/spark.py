@@ -138,7 +138,8 @@ class SparkEngine:
     def frame(self, query: Expr) -> pd.DataFrame:
         """Return the result of a query as a data frame."""
         with _asking():
-            return self._frame(query).toPandas()
+            found: pd.DataFrame = self._frame(query).toArrow().to_pandas()  # its own way warns of pandas 3
+            return found
 
     def first_rows(self, table: Expr, picks: Sequence[Pick], order: Sequence[Expr], most: int) -> list[list[Texts]]:
         """Return the first rows of each pick: one scan makes an entry of every row a pick wants, and Spark keeps the

@@ -198,7 +198,7 @@ def test_every_check_over_parquet(folder: Folder) -> None:
         references={"data_contract.other": ("other.parquet", {"k": "int"})},
     )  # fmt: skip
     found = {e.verdict for e in report.evidence}
-    assert found == {Verdict.PASS, Verdict.FAIL}
+    assert found >= {Verdict.PASS, Verdict.FAIL}
     assert len(report.failures) > 30
 
 
