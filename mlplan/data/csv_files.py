@@ -9,8 +9,10 @@ import csv
 import gzip
 import io
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import IO, cast
 
 from mlplan.data.failure import QueryFailed
 
@@ -19,6 +21,8 @@ LONGEST_LINE = 4 * 2**20
 
 _LONGEST_HEADER = LONGEST_LINE
 _CHUNK = 2**20
+_ZSTD_CHUNK = 1024
+"""Packed bytes a step: a kilobyte unpacks to 32 MiB at most."""
 _MOST_COLUMNS = 20_000
 _BOMS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16", b"\xff\xfe\x00\x00": "UTF-32", b"\x00\x00\xfe\xff": "UTF-32"}
 _MAGICS = {
@@ -47,6 +51,10 @@ def headers_of(paths: Sequence[Path]) -> Headers:
             raise QueryFailed("read", f"the file cannot be read: {error}", path) from error
         except ValueError as error:
             raise QueryFailed("read", str(error), path) from error
+        except Exception as error:
+            if type(error).__name__ != "ZstdError":  # not imported where no file is packed so
+                raise
+            raise QueryFailed("read", f"the file cannot be read: {error}", path) from error
     return found
 
 
@@ -64,13 +72,13 @@ def is_compressed(path: Path) -> bool:
 
 def _check_end(path: Path) -> None:
     """Refuse a last line that is too long: reading in parallel, the engine leaves it out without a word.
-    A gzip file is read through for it, which also proves its checksum, to which the engine does not look.
+    A compressed file is read through for it, which also proves its checksum, to which the engine does not look.
     """
-    if path.suffix.lower() == ".gz":
-        _check_gzip(path)
+    if is_compressed(path):
+        _check_lines(path)
         return
     size = path.stat().st_size
-    if is_compressed(path) or size <= LONGEST_LINE:
+    if size <= LONGEST_LINE:
         return
     with path.open("rb") as file:
         file.seek(max(0, size - LONGEST_LINE - 3))
@@ -79,15 +87,45 @@ def _check_end(path: Path) -> None:
             raise ValueError(f"its last line is longer than {LONGEST_LINE // 2**20} MiB; such a line is not read.")
 
 
-def _check_gzip(path: Path) -> None:
+def _opened(path: Path) -> IO[bytes]:
+    """Return the text of a file as bytes, unpacked as its name says."""
+    suffix = path.suffix.lower()
+    if suffix == ".gz":
+        return cast("IO[bytes]", gzip.open(path))
+    if suffix == ".zst":
+        import zstandard
+
+        return io.BufferedReader(cast("io.RawIOBase", zstandard.open(path, "rb")))
+    return path.open("rb")
+
+
+def _check_lines(path: Path) -> None:
     length = 0
-    with gzip.open(path) as file:
-        while chunk := file.read(_CHUNK):
+    with _opened(path) as file:
+        for chunk in _zstd_chunks(path) if path.suffix.lower() == ".zst" else iter(partial(file.read, _CHUNK), b""):
             first, last = chunk.find(b"\n"), chunk.rfind(b"\n")
             length = length + len(chunk) if first < 0 else max(length + first, len(chunk) - last - 1)
             if length > LONGEST_LINE:
                 raise ValueError(f"it has a line longer than {LONGEST_LINE // 2**20} MiB; such a line is not read.")
             length = length if first < 0 else len(chunk) - last - 1
+
+
+def _zstd_chunks(path: Path) -> Iterator[bytes]:
+    """Yield the text of a file packed by zstandard, a little at a time. Raises ValueError when its end is missing."""
+    import zstandard
+
+    unpacker = zstandard.ZstdDecompressor()
+    frame = unpacker.decompressobj()
+    with path.open("rb") as file:
+        while packed := file.read(_ZSTD_CHUNK):
+            while packed:
+                if frame.eof:
+                    frame = unpacker.decompressobj()
+                if text := frame.decompress(packed):
+                    yield text
+                packed = frame.unused_data if frame.eof else b""
+    if not frame.eof:
+        raise ValueError("its end is missing: it was cut off.")
 
 
 def _header(path: Path) -> tuple[str, ...]:
@@ -113,7 +151,7 @@ def _header(path: Path) -> tuple[str, ...]:
 
 def _first_text(path: Path) -> str:
     """Return the file's beginning with the whole header in it. Raises ValueError when it is no UTF-8 text."""
-    with path.open("rb") as raw, raw if path.suffix.lower() != ".gz" else gzip.GzipFile(fileobj=raw) as file:
+    with _opened(path) as file:
         data = file.readline(_LONGEST_HEADER)
         while data.count(b'"') % 2 and len(data) < _LONGEST_HEADER and (more := file.readline(_LONGEST_HEADER)):
             data += more  # a name in quotes may hold a line break

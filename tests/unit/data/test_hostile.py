@@ -7,6 +7,7 @@ import struct
 from typing import Any
 
 import pytest
+import zstandard
 
 from mlplan.data.csv_files import LONGEST_LINE
 
@@ -51,6 +52,16 @@ def test_nothing_that_looks_like_a_comment_is_left_out(folder: Any) -> None:
 def test_a_line_that_is_too_long_is_never_dropped(folder: Any, times: float, tail: bytes) -> None:
     folder.write("d.csv", b"a,b\n1,2\n" + b"x" * int(times * LONGEST_LINE) + b",9" + tail)
     assert "line" in folder.unreadable("d.csv", TWO)
+
+
+def test_files_packed_by_zstandard_are_read_and_their_long_lines_refused(folder: Any) -> None:
+    folder.write("d.csv.zst", zstandard.compress(b"a,b\n1,2\n3,4\n"))
+    assert folder.check("d.csv.zst", TWO).rows == 2
+    folder.write("d.csv.zst", zstandard.compress(b"a,b\n" + b"0" * 30 * 2**20))
+    assert "a line longer than 4 MiB" in folder.unreadable("d.csv.zst", TWO)
+    packed = zstandard.compress(b"a,b\n" + b"1,2\n" * 100_000)
+    folder.write("d.csv.zst", packed[: len(packed) // 2])
+    assert "d.csv.zst" in folder.unreadable("d.csv.zst", TWO)
 
 
 def test_a_long_line_that_never_ends_inside_of_a_small_gzip_file(folder: Any) -> None:
