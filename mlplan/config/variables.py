@@ -1,4 +1,4 @@
-"""Values of variables: defaults, files, environment, files and texts of the command line, in that order; converted, tainted."""
+"""Values of variables: defaults, environment, files, files and texts of the command line, in that order; converted, tainted."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def given_values(
     root: Path, files: Sequence[Path], environment: Mapping[str, str], command_line: Mapping[str, str],
     sources: dict[str, SourceFile],
 ) -> tuple[dict[str, Given], list[Diagnostic]]:  # fmt: skip
-    """Return values by variable; later sources win: mlplan.vars.hcl, *.auto.vars.hcl, environment, --var-file, --var."""
+    """Return values by variable; later sources win: environment, mlplan.vars.hcl, *.auto.vars.hcl, --var-file, --var (Terraform's order)."""
     found: dict[str, Given] = {}
     problems: list[Diagnostic] = []
 
@@ -51,13 +51,13 @@ def given_values(
         found.update(values)
         problems.extend(wrong)
 
+    for name, text in environment.items():
+        if name.startswith(PREFIX):
+            found[name.removeprefix(PREFIX)] = Given(f"environment variable {name}", text=text)
     named = [root / "mlplan.vars.hcl", root / "mlplan.vars.json"]
     automatic = sorted([*root.glob("*.auto.vars.hcl"), *root.glob("*.auto.vars.json")])
     for path in (p for p in [*named, *automatic] if p.is_file()):
         read(path)
-    for name, text in environment.items():
-        if name.startswith(PREFIX):
-            found[name.removeprefix(PREFIX)] = Given(f"environment variable {name}", text=text)
     for path in files:
         read(path)
     found.update({name: Given(f"--var {name}", text=text, strict=True) for name, text in command_line.items()})

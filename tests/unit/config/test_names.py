@@ -8,18 +8,18 @@ from typing import Any
 
 def test_later_sources_of_a_variable_win(project: Any, descriptions: Any) -> None:
     project.write('variable "v" {\n  default = "0"\n}\nenvironment "e" {\n  description = var.v\n}')
-    project.write('v = "1"', "mlplan.vars.hcl")
     steps = []
+    environment = {"MLPLAN_VAR_v": "1"}
 
     def now(**options: Any) -> None:
         steps.append(descriptions(project.load(**options))["environment.e"])
 
-    now()
-    project.write('v = "2"', "b.auto.vars.hcl")
-    now()
-    project.write(json.dumps({"v": "3"}), "c.auto.vars.json")
-    now()
-    environment = {"MLPLAN_VAR_v": "4"}
+    now(environment=environment)
+    project.write('v = "2"', "mlplan.vars.hcl")
+    now(environment=environment)
+    project.write('v = "3"', "b.auto.vars.hcl")
+    now(environment=environment)
+    project.write(json.dumps({"v": "4"}), "c.auto.vars.json")
     now(environment=environment)
     project.write('v = "5"', "x.hcl")
     now(environment=environment, files=(project.root / "x.hcl",))
