@@ -42,6 +42,7 @@ def test_it_finds_what_a_check_finds(folder: Any) -> None:
 def test_one_process_serves_many_checks_and_its_end_is_evidence(folder: Any) -> None:
     folder.write("d.csv", "a,b\n1,2\n")
     contract, snapshot = _apart(folder, {"a": "int"})
+    child.stop()  # what earlier tests left idle
     child.check_apart(contract, snapshot, folder.root, now=NOW)
     (process,) = child._idle
     child.check_apart(contract, snapshot, folder.root, now=NOW)
